@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+
+
+class GatewayConfig(AppConfig):
+    name = "gateway"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # In every process: tasks find their broker, and the checks run.
+        import gateway.celery
+        import gateway.checks  # noqa: F401

@@ -1,0 +1,3 @@
+from gateway.lib.models import Revision
+
+__all__ = ["Revision"]
