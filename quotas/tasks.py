@@ -1,0 +1,31 @@
+"""Upkeep of the ledger."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from django.conf import settings
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def sweep() -> int:
+    from quotas.services import sweep
+
+    swept = sweep(lease_s=settings.HOLDER_LEASE_S)
+    if swept:
+        logger.warning("refunded %d reservations of processes that died", swept)
+    return swept
+
+
+@shared_task
+def prove() -> int:
+    from quotas.selectors import prove
+
+    checked, wrong = prove()
+    for discrepancy in wrong:
+        logger.error("the ledger does not add up: %s", discrepancy)
+    logger.info("ledger proof: %d balances, %d discrepancies", checked, len(wrong))
+    return len(wrong)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+
+from quotas.pricing import FREE, Price, PriceList, estimate, token_cost
+
+DEFAULTS = [
+    Price("*", per_call_micros=1),
+    Price("*flash*", per_call_micros=2),
+    Price("*pro*", per_call_micros=10),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "micros"),
+    [
+        ("gemini-2.5-pro", 10),
+        ("gemini-2.5-flash", 2),
+        ("gemma-4-31b-it", 1),
+        ("gemini-3-pro-image", 10),
+        ("gemini-pro-flash", 2),
+    ],
+)
+def test_the_default_prices(model, micros):
+    assert PriceList(DEFAULTS).of(model).per_call_micros == micros
+
+
+def test_a_full_name_wins_over_every_glob():
+    prices = PriceList([*DEFAULTS, Price("gemini-2.5-pro", per_call_micros=7)])
+    assert prices.of("gemini-2.5-pro").per_call_micros == 7
+
+
+def test_the_glob_that_says_more_wins():
+    prices = PriceList([Price("gemini-2.5-*", per_call_micros=3), *DEFAULTS])
+    assert prices.of("gemini-2.5-pro").per_call_micros == 3
+
+
+def test_without_any_price_a_call_is_free():
+    assert PriceList([]).of("gemini-2.5-pro") is FREE
+
+
+def test_names_that_clients_make_up_do_not_pile_up():
+    prices = PriceList(DEFAULTS)
+    for number in range(10_050):
+        prices.of(f"gemini-{number}")
+    assert len(prices._known) <= 10_001
+
+
+TOKENS = Price(
+    "t",
+    per_call_micros=5,
+    input_micros_per_million=2_000_000,
+    cached_micros_per_million=500_000,
+    output_micros_per_million=8_000_000,
+    thinking_micros_per_million=4_000_000,
+)
+
+
+def test_each_kind_of_token_has_its_rate():
+    cost = token_cost(TOKENS, input_tokens=10, cached_tokens=4, output_tokens=3, thinking_tokens=2)
+    assert cost == 6 * 2 + 2 + 3 * 8 + 2 * 4
+
+
+def test_a_part_of_a_micro_is_rounded_up_once():
+    tiny = Price("t", input_micros_per_million=1, output_micros_per_million=1)
+    assert (
+        token_cost(tiny, input_tokens=1, cached_tokens=0, output_tokens=1, thinking_tokens=0) == 1
+    )
+
+
+def test_more_cached_than_input_tokens_cost_no_less_than_nothing():
+    assert (
+        token_cost(TOKENS, input_tokens=1, cached_tokens=4, output_tokens=0, thinking_tokens=0) == 2
+    )
+
+
+def test_a_price_per_call_is_reserved_as_it_is():
+    assert estimate(DEFAULTS[2], body_bytes=1_000_000, max_output_tokens=None) == 10
+
+
+def test_a_price_by_token_reserves_the_bound_at_the_dearer_rate():
+    assert estimate(TOKENS, body_bytes=40, max_output_tokens=100) == 5 + 11 * 2 + 100 * 8
+    assert estimate(TOKENS, body_bytes=0, max_output_tokens=None) == 5 + 2 + 8_192 * 8
