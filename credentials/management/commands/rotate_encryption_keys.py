@@ -1,0 +1,56 @@
+"""Bring every secret at rest under the newest key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import BaseCommand, CommandError
+from django.db import models
+
+from gateway.lib.crypto import SecretUnreadable
+from gateway.lib.fields import EncryptedJSONField
+
+
+class Command(BaseCommand):
+    help = (
+        "Re-encrypt every secret under the first of ENCRYPTION_KEYS. Put the new key first and keep the old one behind "
+        "it, restart every process, run this, then take the old key away. It may be repeated at any time."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        unreadable: list[str] = []
+        rotated = 0
+        for model, field in _encrypted_fields():
+            for pk in model._default_manager.order_by("pk").values_list("pk", flat=True):
+                if _rotate(model, field, pk):
+                    rotated += 1
+                else:
+                    unreadable.append(f"{model._meta.label} {pk}")
+        self.stdout.write(f"{rotated} secrets are under the newest key.")
+        if unreadable:
+            raise CommandError(
+                f"{len(unreadable)} secrets fit none of ENCRYPTION_KEYS and stay as they are: "
+                + ", ".join(unreadable[:20])
+            )
+
+
+def _encrypted_fields() -> Iterator[tuple[type[models.Model], str]]:
+    for model in apps.get_models():
+        for field in model._meta.concrete_fields:
+            if isinstance(field, EncryptedJSONField):
+                yield model, field.name
+
+
+def _rotate(model: type[models.Model], field: str, pk: Any) -> bool:
+    """False when no key fits. A secret that changes meanwhile is read again, so no new login is overwritten."""
+    rows = model._default_manager.filter(pk=pk)
+    while (sealed := rows.values_list(field, flat=True).first()) is not None:
+        try:
+            renewed = sealed.renewed()
+        except SecretUnreadable:
+            return False
+        if rows.filter(**{field: sealed}).update(**{field: renewed}):
+            break
+    return True

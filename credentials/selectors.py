@@ -1,0 +1,126 @@
+"""What the proxy's feed reads: changed credentials as plain values."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db.models import Q
+from django.utils import timezone
+from msgspec import Struct
+
+from credentials.models import TOPIC, Credential, ModelState, Provider, epoch
+from credentials.states import RESTING, State
+from gateway.lib.crypto import SecretUnreadable
+from gateway.lib.models import Revision
+
+logger = logging.getLogger(__name__)
+
+_LONG_PAST = 1.0
+
+
+class CredentialSnapshot(Struct, frozen=True):
+    """`token`: the API key or access token. `expires_at`, `state_until`: epoch seconds, 0 for never.
+
+    A login without an access token has `token` "" and an `expires_at` long past, so it reads as one to refresh.
+    """
+
+    id: int
+    provider: str
+    token: str
+    project: str
+    expires_at: float
+    weight: int
+    contributor_id: int
+    label: str
+    state: str
+    state_until: float
+    revision: int
+
+    def __repr__(self) -> str:
+        return f"CredentialSnapshot(id={self.id}, provider={self.provider!r}, state={self.state!r})"
+
+
+class ModelStateSnapshot(Struct, frozen=True):
+    """State "active" means: forget what was held against it."""
+
+    credential_id: int
+    model: str
+    state: str
+    until: float
+    revision: int
+
+
+class Changes(Struct, frozen=True):
+    """What changed since a revision. Ask with `revision` the next time; a row may come twice, none is missed.
+
+    `unreadable`: ids whose secret fits none of the keys; they must not be used.
+    """
+
+    credentials: tuple[CredentialSnapshot, ...]
+    models: tuple[ModelStateSnapshot, ...]
+    unreadable: tuple[int, ...]
+    revision: int
+
+
+def usable_rows_since(revision: int) -> Changes:
+    """Credentials in every state, as the pool must also learn what it can no longer use; everything for 0."""
+    # Read first: what is committed later under a higher number is found the next time.
+    seen = Revision.objects.filter(topic=TOPIC).values_list("number", flat=True).first() or 0
+    credentials: list[CredentialSnapshot] = []
+    unreadable: list[int] = []
+    for row in Credential.objects.filter(revision__gt=revision or -1).order_by("pk"):
+        try:
+            credentials.append(_snapshot(row))
+        except SecretUnreadable:
+            logger.error("credential %s fits none of ENCRYPTION_KEYS: left out of the pool", row.pk)
+            unreadable.append(row.pk)
+    models = tuple(
+        ModelStateSnapshot(
+            credential_id=row.credential_id,
+            model=row.model,
+            state=row.state,
+            until=epoch(row.until),
+            revision=row.revision,
+        )
+        for row in ModelState.objects.filter(revision__gt=revision or -1).order_by("pk")
+    )
+    return Changes(tuple(credentials), models, tuple(unreadable), seen)
+
+
+def snapshot_of(credential_id: int) -> CredentialSnapshot:
+    """One credential, in whatever state. Raises Credential.DoesNotExist and SecretUnreadable."""
+    return _snapshot(Credential.objects.get(pk=credential_id))
+
+
+def lent_ids() -> list[int]:
+    """Those not taken back, oldest first."""
+    lent = Credential.objects.exclude(state=State.WITHDRAWN).order_by("pk")
+    return list(lent.values_list("pk", flat=True))
+
+
+def usable_count() -> tuple[int, int]:
+    """(credentials that could take a call now, all that were lent and not taken back)."""
+    lent = Credential.objects.exclude(state=State.WITHDRAWN)
+    rested = Q(state__in=RESTING, state_until__lte=timezone.now())
+    return lent.filter(Q(state=State.ACTIVE) | rested).count(), lent.count()
+
+
+def _snapshot(row: Credential) -> CredentialSnapshot:
+    secret = row.secret.open()
+    if row.provider == Provider.CODE_ASSIST:
+        token, expires_at = secret.get("access_token", ""), secret.get("expires_at") or _LONG_PAST
+    else:
+        token, expires_at = secret.get("api_key", ""), 0.0
+    return CredentialSnapshot(
+        id=row.pk,
+        provider=row.provider,
+        token=token,
+        project=row.project_id,
+        expires_at=expires_at,
+        weight=row.weight,
+        contributor_id=row.contributor_id or 0,
+        label=row.label,
+        state=row.state,
+        state_until=epoch(row.state_until),
+        revision=row.revision,
+    )

@@ -1,0 +1,117 @@
+import io
+import zipfile
+
+import pytest
+
+from credentials.importers import Found, Unusable, archive, parse
+from tests.credentials.samples import adc, api_key, as_bytes, gcli2api, zipped
+
+
+def test_files_in_folders_of_a_zip():
+    data = zipped(
+        {
+            "creds/a.json": as_bytes(gcli2api()),
+            "creds/keys.txt": api_key().encode(),
+            "__MACOSX/creds/._a.json": b"\x00\x05",
+            "creds/": b"",
+        }
+    )
+    items = parse("bundle.zip", data)
+    assert [item.source for item in items] == [
+        "bundle.zip/creds/a.json",
+        "bundle.zip/creds/keys.txt:1",
+    ]
+    assert all(isinstance(item, Found) for item in items)
+
+
+def test_a_zip_is_known_by_its_first_bytes_too():
+    assert isinstance(parse("upload", zipped({"a.json": as_bytes(adc())}))[0], Found)
+
+
+def test_names_that_climb_out_are_only_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    items = parse("b.zip", zipped({"../../evil.json": as_bytes(adc()), "/etc/evil": b"x"}))
+    assert [type(item) for item in items] == [Found, Unusable]
+    assert not list(tmp_path.iterdir())
+    assert not (tmp_path.parent / "evil.json").exists()
+
+
+def test_one_bad_file_does_not_spoil_the_others():
+    items = parse("b.zip", zipped({"a.json": b"{broken", "b.json": as_bytes(adc())}))
+    assert [type(item) for item in items] == [Unusable, Found]
+
+
+def test_a_zip_in_a_zip_is_refused():
+    inner = zipped({"a.json": as_bytes(adc())})
+    for name in ("inner.zip", "inner.bin"):
+        (item,) = parse("b.zip", zipped({name: inner}))
+        assert isinstance(item, Unusable)
+        assert "ZIP inside a ZIP" in item.reason
+
+
+def test_a_bomb_is_not_unpacked(monkeypatch):
+    read = []
+    original = zipfile.ZipExtFile.read
+
+    def counting_read(self, n=-1):
+        content = original(self, n)
+        read.append(len(content))
+        return content
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", counting_read)
+    data = zipped({"bomb.txt": b"0" * (50 * 1024 * 1024), "a.json": as_bytes(adc())})
+    bomb, found = parse("b.zip", data)
+    assert isinstance(bomb, Unusable)
+    assert isinstance(found, Found)
+    assert sum(read) < 2 * archive.MAX_FILE_BYTES
+
+
+def test_a_small_bomb_is_told_by_its_ratio():
+    (item,) = parse("b.zip", zipped({"a.txt": b"0" * (archive.MAX_FILE_BYTES - 1)}))
+    assert isinstance(item, Unusable)
+    assert "packed" in item.reason
+
+
+def test_many_middling_files_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(archive, "MAX_TOTAL_BYTES", 100)
+    files = {f"{number}.txt": b"x" * 40 for number in range(5)}
+    items = parse("b.zip", zipped(files))
+    assert [item.source for item in items] == ["b.zip/0.txt", "b.zip/1.txt", "b.zip"]
+    assert "unpacked" in items[-1].reason
+
+
+def test_too_many_files_are_refused(monkeypatch):
+    monkeypatch.setattr(archive, "MAX_FILES", 3)
+    (item,) = parse("b.zip", zipped({f"{number}.json": b"{}" for number in range(4)}))
+    assert isinstance(item, Unusable)
+    assert "4" in item.reason
+
+
+def encrypted() -> bytes:
+    data = bytearray(zipped({"a.json": as_bytes(adc())}))
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+def damaged() -> bytes:
+    data = bytearray(zipped({"a.json": b"x" * 300}, zipfile.ZIP_STORED))
+    data[100] ^= 0xFF
+    return bytes(data)
+
+
+@pytest.mark.parametrize("make", [encrypted, damaged])
+def test_an_unreadable_member_is_told(make):
+    (item,) = parse("b.zip", make())
+    assert item == Unusable("b.zip/a.json", "encrypted or damaged")
+
+
+@pytest.mark.parametrize("data", [b"PK\x03\x04rubbish", zipped({"a": b"x" * 90})[:60]])
+def test_half_a_zip_is_told(data):
+    assert parse("b.zip", data) == [Unusable("b.zip", "not a readable ZIP")]
+
+
+def test_an_empty_zip_is_told():
+    buffer = io.BytesIO()
+    zipfile.ZipFile(buffer, "w").close()
+    assert parse("b.zip", buffer.getvalue()) == [Unusable("b.zip", "an empty ZIP")]
