@@ -1,0 +1,52 @@
+"""Why an answer ended, in the words of each dialect (reference 5.2)."""
+
+from __future__ import annotations
+
+from apiproxy.wire.types import Json
+
+_FILTERED = frozenset(
+    {
+        "SAFETY",
+        "RECITATION",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "SPII",
+        "LANGUAGE",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+    }
+)
+_FAILED_CALLS = {
+    "MALFORMED_FUNCTION_CALL": "The model wrote a function call that cannot be read.",
+    "UNEXPECTED_TOOL_CALL": "The model called a tool that was not offered.",
+    "TOO_MANY_TOOL_CALLS": "The model made too many tool calls in a row.",
+}
+
+
+def openai_reason(reason: str, *, called: bool) -> str:
+    """`reason` "" means that the upstream went away without one: the answer is cut."""
+    if reason in ("", "MAX_TOKENS"):
+        return "length"
+    if reason in _FILTERED:
+        return "content_filter"
+    return "tool_calls" if reason == "STOP" and called else "stop"
+
+
+def failed_call_text(candidate: Json) -> str:
+    """What to show of a call that failed upstream; "" for every other end."""
+    default = _FAILED_CALLS.get(reason_of(candidate))
+    if default is None:
+        return ""
+    message = candidate.get("finishMessage")
+    return message if isinstance(message, str) and message else default
+
+
+def reason_of(candidate: Json) -> str:
+    """Empty while the candidate goes on."""
+    reason = candidate.get("finishReason")
+    return reason if isinstance(reason, str) else ""
+
+
+def blocked_text(reason: str) -> str:
+    return f"The prompt was blocked by the model's provider ({reason})."

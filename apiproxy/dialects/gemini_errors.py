@@ -1,0 +1,44 @@
+"""Errors in Google's own shape (reference 2.7, 4.1)."""
+
+from __future__ import annotations
+
+from apiproxy.wire.types import Json
+from gateway.lib.errors import GatewayError
+
+_TYPE = "type.googleapis.com/google.rpc."
+_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+def error_object(error: GatewayError, request_id: str) -> Json:
+    """`error` is the first and only key: SDKs know an error inside a stream by that (reference 4.4)."""
+    return {
+        "error": {
+            "code": error.status,
+            "message": f"{error.message} (request id: {request_id})",
+            "status": _STATUS.get(error.status, "INTERNAL"),
+            "details": _details(error, request_id),
+        }
+    }
+
+
+def _details(error: GatewayError, request_id: str) -> list[Json]:
+    details: list[Json] = [{"@type": _TYPE + "RequestInfo", "requestId": request_id}]
+    if error.param is not None:
+        violation = {"field": error.param, "description": error.message}
+        details.append({"@type": _TYPE + "BadRequest", "fieldViolations": [violation]})
+    if error.retry_after_s is not None:
+        details.append({"@type": _TYPE + "RetryInfo", "retryDelay": f"{error.retry_after_s:g}s"})
+    return details

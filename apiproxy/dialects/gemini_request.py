@@ -1,0 +1,109 @@
+"""Native Gemini requests -> `Call`: checked where the gateway looks, passed on as they are elsewhere (reference 5.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiproxy.dialects.base import Resolve
+from apiproxy.dialects.fields import as_flag, as_list, as_name, as_object
+from apiproxy.wire.types import Action, Call, Framing, Head, Json
+from gateway.lib.errors import InvalidRequest, UnknownRoute
+
+_ACTIONS = {
+    "generateContent": Action.GENERATE,
+    "streamGenerateContent": Action.GENERATE,
+    "countTokens": Action.COUNT_TOKENS,
+}
+_STREAMING = "streamGenerateContent"
+# Both spellings come in (reference 3.1); only what the gateway or a provider reads is brought to one.
+_TOP_LEVEL = {
+    "system_instruction": "systemInstruction",
+    "generation_config": "generationConfig",
+    "safety_settings": "safetySettings",
+    "tool_config": "toolConfig",
+    "cached_content": "cachedContent",
+    "service_tier": "serviceTier",
+    "generate_content_request": "generateContentRequest",
+}
+_GENERATION = {
+    "max_output_tokens": "maxOutputTokens",
+    "candidate_count": "candidateCount",
+    "response_modalities": "responseModalities",
+    "response_mime_type": "responseMimeType",
+    "thinking_config": "thinkingConfig",
+}
+
+
+def parse(body: Json, head: Head, resolve: Resolve) -> Call:
+    """The model and the method are those of the path."""
+    action = _ACTIONS.get(head.path_method)
+    if action is None:
+        raise UnknownRoute(f"there is no method {head.path_method[:64]!r} on models")
+    model = resolve(head.path_model)
+    _check(body, action)
+    return Call(
+        head=head,
+        dialect="gemini",
+        model=model,
+        requested_model=head.path_model,
+        action=action,
+        stream=head.path_method == _STREAMING,
+        body=body,
+        framing=Framing.SSE if head.sse else Framing.ARRAY,
+    )
+
+
+def is_gemini_body(body: Any) -> bool:
+    """A native body that was sent to a Chat Completions address."""
+    return isinstance(body, dict) and "contents" in body and "messages" not in body
+
+
+def parse_chat_body(body: Json, head: Head, resolve: Resolve) -> Call:
+    """As `parse`, but `model` and `stream` stand in the body, as they do for Chat Completions."""
+    as_object(body, "")
+    requested = as_name(body.pop("model", None), "model")
+    stream = as_flag(body.pop("stream", None), "stream")
+    model = resolve(requested)
+    _check(body, Action.GENERATE)
+    return Call(
+        head=head,
+        dialect="gemini",
+        model=model,
+        requested_model=requested,
+        action=Action.GENERATE,
+        stream=stream,
+        body=body,
+    )
+
+
+def _check(body: Json, action: Action) -> None:
+    as_object(body, "")
+    _normalise(body)
+    if action is Action.COUNT_TOKENS and body.get("generateContentRequest") is not None:
+        at = "generateContentRequest"
+        inner = as_object(body[at], at)
+        _normalise(inner)
+        _check_contents(inner.get("contents"), f"{at}.contents")
+    else:
+        _check_contents(body.get("contents"), "contents")
+
+
+def _check_contents(value: Any, at: str) -> None:
+    contents = as_list(value, at)
+    if not contents:
+        raise InvalidRequest(f"{at} must hold at least one content", param=at)
+    for number, content in enumerate(contents):
+        as_object(content, f"{at}[{number}]")
+
+
+def _normalise(body: Json) -> None:
+    _rename(body, _TOP_LEVEL)
+    if (config := body.get("generationConfig")) is not None:
+        _rename(as_object(config, "generationConfig"), _GENERATION)
+
+
+def _rename(value: Json, names: dict[str, str]) -> None:
+    for snake in names.keys() & value.keys():
+        # Both at once is for the upstream to refuse.
+        if names[snake] not in value:
+            value[names[snake]] = value.pop(snake)

@@ -1,0 +1,204 @@
+"""`messages` of Chat Completions -> `contents` and `systemInstruction` (reference 5.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiproxy.dialects import media
+from apiproxy.dialects.fields import as_choice, as_list, as_name, as_object, as_text
+from apiproxy.dialects.function_names import FunctionNames
+from apiproxy.dialects.history import History, arguments_object, response_object
+from apiproxy.wire.types import Json, Model
+from gateway.lib.errors import InvalidRequest
+
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+# Older gateways hid a signature behind the id, as clients strip fields they do not know (gotcha 28).
+_SIGNATURE_MARKS = ("__thought__", "_TSIG_")
+# The upstream refuses a part without content.
+_BLANK = " "
+
+
+class _Reader:
+    def __init__(self, model: Model, names: FunctionNames, remote: list[Json]) -> None:
+        # Gemini 3 is told by its strict signatures.
+        self.history = History(
+            media_in_results=model.strict_signatures, ends_with_user=model.strict_signatures
+        )
+        self.system: list[Json] = []
+        self._names = names
+        self._remote = remote
+
+    def read_plain(self, message: Any) -> bool:
+        """The short way for what almost every message is, a role and a text; False for anything else."""
+        if type(message) is not dict or len(message) != 2:
+            return False
+        content = message.get("content")
+        if type(content) is not str or not content:
+            return False
+        role = message.get("role")
+        if role == "user":
+            self.history.add_user([{"text": content}])
+        elif role == "assistant":
+            self.history.add_model([{"text": media.without_echoed_images(content)}])
+        elif role in ("system", "developer"):
+            self.system.append({"text": content})
+        else:
+            return False
+        return True
+
+    def read(self, message: Json, at: str) -> None:
+        role = as_choice(message.get("role"), f"{at}.role", _ROLES)
+        if role == "user":
+            self.history.add_user(self._parts(message, at) or [{"text": _BLANK}])
+        elif role == "assistant":
+            self._read_assistant(message, at)
+        elif role in ("tool", "function"):
+            self._read_result(message, at)
+        else:
+            self._read_system(message, at)
+
+    def _read_system(self, message: Json, at: str) -> None:
+        for part in self._parts(message, at):
+            if "text" not in part:
+                raise InvalidRequest(f"{at}.content must be text", param=f"{at}.content")
+            self.system.append(part)
+
+    def _read_assistant(self, message: Json, at: str) -> None:
+        given = [] if message.get("content") is None else self._parts(message, at)
+        parts = [part for part in given if "text" in part]
+        for part in parts:
+            part["text"] = media.without_echoed_images(part["text"])
+        if (refusal := message.get("refusal")) is not None and (
+            text := as_text(refusal, f"{at}.refusal")
+        ):
+            parts.append({"text": text})
+        if parts and (signature := _signature(message, at)):
+            parts[-1]["thoughtSignature"] = signature
+        for number, call in enumerate(_calls(message, at)):
+            parts.append(self._call_part(call, f"{at}.tool_calls[{number}]"))
+        if (legacy := message.get("function_call")) is not None:
+            parts.append({"functionCall": self._call("", legacy, f"{at}.function_call")})
+        self.history.add_model(parts)
+        # A model's own picture is refused without its signature, which clients do not keep; a user's is welcome.
+        self.history.add_user([part for part in given if "text" not in part])
+
+    def _call_part(self, value: Any, at: str) -> Json:
+        call = as_object(value, at)
+        call_id, smuggled = _split_id(as_text(call.get("id") or "", f"{at}.id"))
+        part: Json = {
+            "functionCall": self._call(call_id, call.get("function"), f"{at}.function"),
+        }
+        if signature := _signature(call, at) or smuggled:
+            part["thoughtSignature"] = signature
+        return part
+
+    def _call(self, call_id: str, value: Any, at: str) -> Json:
+        function = as_object(value, at)
+        name = self._names.upstream(as_name(function.get("name"), f"{at}.name"))
+        arguments = function.get("arguments")
+        if arguments is None:
+            arguments = {}
+        elif not isinstance(arguments, dict):
+            arguments = arguments_object(as_text(arguments, f"{at}.arguments"))
+        call: Json = {"name": name, "args": arguments}
+        if call_id:
+            call["id"] = call_id
+        return call
+
+    def _read_result(self, message: Json, at: str) -> None:
+        call_id = ""
+        if message["role"] == "tool":
+            call_id, _ = _split_id(as_name(message.get("tool_call_id"), f"{at}.tool_call_id"))
+        name = message.get("name")
+        if name is not None:
+            name = self._names.upstream(as_name(name, f"{at}.name"))
+        parts = self._parts(message, at)
+        text = "\n".join(part["text"] for part in parts if "text" in part)
+        self.history.add_result(
+            call_id=call_id,
+            name=name or "unknown_function",
+            response=response_object(text),
+            media=[part for part in parts if "text" not in part],
+        )
+
+    def _parts(self, message: Json, at: str) -> list[Json]:
+        """Empty texts are left out."""
+        content = message.get("content")
+        if isinstance(content, str):
+            return [{"text": content}] if content else []
+        if content is None and message["role"] in ("tool", "function"):
+            return []
+        at = f"{at}.content"
+        parts = (self._part(item, f"{at}[{n}]") for n, item in enumerate(as_list(content, at)))
+        return [part for part in parts if part.get("text") != ""]
+
+    def _part(self, value: Any, at: str) -> Json:
+        part = as_object(value, at)
+        kind = part.get("type")
+        if kind == "text":
+            return {"text": as_text(part.get("text"), f"{at}.text")}
+        if kind == "image_url":
+            return media.from_url_field(part.get(kind), f"{at}.{kind}", self._remote)
+        if kind == "input_audio":
+            return media.from_audio(part.get(kind), f"{at}.{kind}")
+        if kind == "file":
+            return media.from_file(part.get(kind), f"{at}.{kind}", self._remote)
+        if kind in ("video_url", "input_video"):
+            return media.from_url_field(part.get(kind), f"{at}.{kind}", self._remote)
+        if kind == "refusal":
+            return {"text": as_text(part.get("refusal"), f"{at}.refusal")}
+        known = "text, image_url, input_audio, file, video_url or refusal"
+        raise InvalidRequest(f"{at}.type must be {known}", param=f"{at}.type")
+
+
+def read_messages(
+    value: Any, model: Model, names: FunctionNames, remote: list[Json]
+) -> tuple[list[Json], Json | None]:
+    """(contents, systemInstruction or None). Parts to be fetched are appended to `remote`."""
+    messages = as_list(value, "messages")
+    if not messages:
+        raise InvalidRequest("messages must hold at least one message", param="messages")
+    reader = _Reader(model, names, remote)
+    for number, message in enumerate(messages):
+        if not reader.read_plain(message):
+            at = f"messages[{number}]"
+            reader.read(as_object(message, at), at)
+    if not reader.system:
+        return reader.history.contents(), None
+    if all(message["role"] in ("system", "developer") for message in messages):
+        # The upstream wants at least one content.
+        return [{"role": "user", "parts": reader.system}], None
+    contents = reader.history.contents()
+    if "image_output" in model.capabilities and not model.strict_signatures:
+        # Image models before Gemini 3 take no systemInstruction (reference 3.3); the first content is the user's.
+        contents[0]["parts"][:0] = reader.system
+        return contents, None
+    return contents, {"parts": reader.system}
+
+
+def _calls(message: Json, at: str) -> list[Any]:
+    calls = message.get("tool_calls")
+    return [] if calls is None else as_list(calls, f"{at}.tool_calls")
+
+
+def _signature(holder: Json, at: str) -> str:
+    """`extra_content.google.thought_signature`, Google's own place for it in this dialect."""
+    extra = holder.get("extra_content")
+    if extra is None:
+        return ""
+    at = f"{at}.extra_content"
+    google = as_object(extra, at).get("google")
+    if google is None:
+        return ""
+    signature = as_object(google, f"{at}.google").get("thought_signature")
+    if signature is None:
+        return ""
+    return as_text(signature, f"{at}.google.thought_signature")
+
+
+def _split_id(call_id: str) -> tuple[str, str]:
+    for mark in _SIGNATURE_MARKS:
+        if mark in call_id:
+            plain, _, signature = call_id.partition(mark)
+            return plain, signature
+    return call_id, ""

@@ -1,0 +1,40 @@
+"""Errors as the OpenAI routes show them (reference 4.1)."""
+
+from __future__ import annotations
+
+from apiproxy.wire.types import Json
+from gateway.lib import errors
+
+_REQUEST = "invalid_request_error"
+_SERVER = "server_error"
+
+# (type, code). What is missing here is the server's affair and keeps our code.
+_SHAPES: dict[type[errors.GatewayError], tuple[str, str | None]] = {
+    errors.InvalidRequest: (_REQUEST, None),
+    errors.MediaRejected: (_REQUEST, None),
+    errors.UpstreamRefused: (_REQUEST, None),
+    errors.AuthenticationFailed: (_REQUEST, "invalid_api_key"),
+    errors.PermissionDenied: ("permission_error", None),
+    errors.UnknownModel: (_REQUEST, "model_not_found"),
+    errors.UnknownRoute: (_REQUEST, "unknown_url"),
+    errors.MethodNotAllowed: (_REQUEST, "method_not_supported"),
+    errors.BodyTooLarge: (_REQUEST, None),
+    errors.RateLimited: ("rate_limit_error", "rate_limit_exceeded"),
+    errors.QuotaExhausted: ("insufficient_quota", "insufficient_quota"),
+    errors.InternalError: (_SERVER, "internal_server_error"),
+    errors.UpstreamTimeout: (_SERVER, "request_timeout"),
+}
+
+
+def error_object(error: errors.GatewayError, request_id: str) -> Json:
+    kind, code = _SHAPES.get(type(error), (_SERVER, error.code))
+    if code is None and error.param is not None:
+        code = "invalid_value"
+    return {
+        "error": {
+            "message": f"{error.message} (request id: {request_id})",
+            "type": kind,
+            "param": error.param,
+            "code": code,
+        }
+    }

@@ -1,0 +1,201 @@
+import contextlib
+import copy
+import json
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apiproxy.dialects import gemini
+from apiproxy.wire.types import Action, Framing, Usage
+from gateway.lib import errors
+from tests.apiproxy.dialects.support import HEAD, resolve
+
+CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
+BODY = {"contents": CONTENTS}
+
+
+def head(**fields):
+    return msgspec.structs.replace(HEAD, **fields)
+
+
+def parse(body, **fields):
+    return gemini.parse(copy.deepcopy(body), head(**fields), resolve)
+
+
+def streamed(*, sse=True):
+    return gemini.stream(parse(BODY, path_method="streamGenerateContent", sse=sse))
+
+
+COUNT = {"path_method": "countTokens"}
+
+MALFORMED = [
+    ([], {}, None),
+    ("x", {}, None),
+    (None, {}, None),
+    ({}, {}, "contents"),
+    ({"contents": None}, {}, "contents"),
+    ({"contents": {"parts": []}}, {}, "contents"),
+    ({"contents": "Hi"}, {}, "contents"),
+    ({"contents": []}, {}, "contents"),
+    ({"contents": ["Hi"]}, {}, "contents[0]"),
+    ({"contents": [*CONTENTS, None]}, {}, "contents[1]"),
+    (BODY | {"generationConfig": []}, {}, "generationConfig"),
+    (BODY | {"generation_config": 5}, {}, "generationConfig"),
+    ({}, COUNT, "contents"),
+    ({"generateContentRequest": []}, COUNT, "generateContentRequest"),
+    ({"generateContentRequest": {}}, COUNT, "generateContentRequest.contents"),
+    (
+        {"generate_content_request": {"contents": [5]}},
+        COUNT,
+        "generateContentRequest.contents[0]",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "fields", "param"), MALFORMED)
+def test_a_malformed_body_names_its_field(body, fields, param):
+    with pytest.raises(errors.InvalidRequest) as caught:
+        parse(body, **fields)
+    assert caught.value.param == param
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["contents", "generationConfig", "generation_config", "model", "stream"]
+                )
+                | st.text(),
+                inner,
+            )
+        ),
+        max_leaves=12,
+    ),
+    method=st.sampled_from(["generateContent", "countTokens", "embedContent"]),
+)
+def test_any_json_value_is_parsed_or_refused(value, method):
+    with contextlib.suppress(errors.GatewayError):
+        gemini.parse(value, head(path_method=method), resolve)
+    with contextlib.suppress(errors.GatewayError):
+        gemini.parse_chat_body(value, HEAD, resolve)
+
+
+def test_an_unknown_method_is_no_route():
+    with pytest.raises(errors.UnknownRoute):
+        parse(BODY, path_method="dance")
+
+
+def test_the_path_decides_model_action_and_stream():
+    call = parse(BODY, path_model="models/gemini-2.5-pro", path_method="streamGenerateContent")
+    assert (call.model.id, call.requested_model) == ("gemini-2.5-pro", "models/gemini-2.5-pro")
+    assert (call.action, call.stream, call.framing) == (Action.GENERATE, True, Framing.SSE)
+    assert parse(BODY, **COUNT).action is Action.COUNT_TOKENS
+
+
+def test_both_spellings_at_once_are_left_to_the_upstream():
+    body = BODY | {"generationConfig": {"a": 1}, "generation_config": {"b": 1}}
+    assert parse(body).body == body
+
+
+def test_a_native_body_on_the_chat_route_brings_model_and_stream():
+    body = BODY | {"model": "gemini-2.5-flash", "stream": True}
+    assert gemini.is_gemini_body(body)
+    call = gemini.parse_chat_body(body, HEAD, resolve)
+    assert (call.dialect, call.requested_model, call.stream) == ("gemini", "gemini-2.5-flash", True)
+    assert call.framing is Framing.SSE
+    assert call.body == BODY
+
+
+@pytest.mark.parametrize("body", [{"messages": []}, {"messages": [], "contents": []}, [], None])
+def test_chat_bodies_are_not_taken_for_native_ones(body):
+    assert not gemini.is_gemini_body(body)
+
+
+@pytest.mark.parametrize("field", ["model", "stream"])
+def test_a_native_body_on_the_chat_route_names_a_bad_field(field):
+    body = BODY | {"model": "gemini-2.5-flash", field: 5}
+    with pytest.raises(errors.InvalidRequest) as caught:
+        gemini.parse_chat_body(body, HEAD, resolve)
+    assert caught.value.param == field
+
+
+def test_events_are_framed_exactly():
+    stream = streamed()
+    assert stream.feed({"candidates": [{"index": 0}]}) == (
+        b'data: {"candidates":[{"index":0}]}\n\n'
+    )
+    assert stream.keepalive == b"\n\n"
+    assert stream.close(Usage()) == b""
+
+
+def test_an_error_inside_an_event_stream_is_bare_and_begins_with_its_key():
+    data = streamed().error(errors.StreamBroken("it broke off"))
+    assert data.startswith(b'{"error":{"code":502,')
+    assert data.endswith(b"}\n\n")
+    assert b"\n" not in data[:-2]
+
+
+def test_an_array_may_be_padded_between_its_elements():
+    stream = streamed(sse=False)
+    data = stream.keepalive
+    for number in range(3):
+        data += stream.feed({"n": number}) + stream.keepalive
+    assert json.loads(data + stream.close(Usage())) == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+@pytest.mark.parametrize("before", [[], [{"n": 0}]])
+def test_an_error_closes_the_array(before):
+    stream = streamed(sse=False)
+    data = b"".join(stream.feed(item) for item in before)
+    *elements, last = json.loads(data + stream.error(errors.StreamBroken("it broke off")))
+    assert elements == before
+    assert last["error"]["status"] == "UNAVAILABLE"
+
+
+def test_an_array_is_no_event_stream():
+    call = parse(BODY, path_method="streamGenerateContent", sse=False)
+    assert dict(gemini.stream_headers(call))[b"content-type"].startswith(b"application/json")
+    call = parse(BODY, path_method="streamGenerateContent")
+    assert dict(gemini.stream_headers(call))[b"content-type"].startswith(b"text/event-stream")
+
+
+TYPE = "type.googleapis.com/google.rpc."
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.InvalidRequest("m"), "INVALID_ARGUMENT"),
+        (errors.AuthenticationFailed("m"), "UNAUTHENTICATED"),
+        (errors.PermissionDenied("m"), "PERMISSION_DENIED"),
+        (errors.UnknownModel("m"), "NOT_FOUND"),
+        (errors.BodyTooLarge("m"), "INVALID_ARGUMENT"),
+        (errors.QuotaExhausted("m"), "RESOURCE_EXHAUSTED"),
+        (errors.InternalError("m"), "INTERNAL"),
+        (errors.UpstreamFailed("m"), "UNAVAILABLE"),
+        (errors.PoolExhausted("m"), "UNAVAILABLE"),
+        (errors.UpstreamTimeout("m"), "DEADLINE_EXCEEDED"),
+    ],
+)
+def test_each_error_has_googles_status(error, status):
+    shown = json.loads(gemini.render_error(error, "req_1"))
+    assert list(shown) == ["error"]
+    assert shown["error"] == {
+        "code": error.status,
+        "message": "m (request id: req_1)",
+        "status": status,
+        "details": [{"@type": TYPE + "RequestInfo", "requestId": "req_1"}],
+    }
+
+
+def test_an_error_tells_the_field_and_the_wait():
+    error = errors.RateLimited("slow down", param="contents", retry_after_s=2.5)
+    details = json.loads(gemini.render_error(error, "req_1"))["error"]["details"]
+    assert details[1]["fieldViolations"] == [{"field": "contents", "description": "slow down"}]
+    assert details[2] == {"@type": TYPE + "RetryInfo", "retryDelay": "2.5s"}
