@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from apiproxy.models import CatalogueModel, RequestLog
+from gateway.lib.admin import ReadOnlyAdmin
+from gateway.lib.credits import to_text
+from quotas import selectors as quota_selectors
+
+
+@admin.register(CatalogueModel)
+class CatalogueModelAdmin(admin.ModelAdmin[CatalogueModel]):
+    list_display = ("name", "display_name", "served_by", "listed")
+    list_filter = ("listed",)
+    search_fields = ("name", "display_name")
+
+    @admin.display(description="served by")
+    def served_by(self, model: CatalogueModel) -> str:
+        return ", ".join(model.providers)
+
+
+@admin.register(RequestLog)
+class RequestLogAdmin(ReadOnlyAdmin):
+    list_display = (
+        "at",
+        "request_id",
+        "model",
+        "dialect",
+        "status",
+        "error_code",
+        "provider",
+        "attempt_count",
+        "cost",
+        "first_byte_ms",
+        "duration_ms",
+    )
+    list_filter = ("status", "dialect", "provider")
+    search_fields = ("=request_id", "=key_id", "=model")
+    show_full_result_count = False
+    readonly_fields = ("attempt_table", "receipt")
+    exclude = ("attempts",)
+    ordering = ("-id",)
+
+    @admin.display(description="attempts")
+    def attempt_count(self, log: RequestLog) -> int:
+        return len(log.attempts)
+
+    @admin.display(ordering="cost_micros")
+    def cost(self, log: RequestLog) -> str:
+        return to_text(log.cost_micros)
+
+    @admin.display(description="attempts")
+    def attempt_table(self, log: RequestLog) -> SafeString:
+        rows: list[tuple[Any, ...]] = [
+            (
+                attempt["credential"] or "-",
+                attempt["provider"],
+                attempt["status"] or "-",
+                attempt["outcome"],
+                attempt["reason"],
+                attempt["ms"],
+            )
+            for attempt in log.attempts
+        ]
+        if not rows:
+            return format_html("none: {}", log.error or "the call never reached an upstream")
+        return format_html(
+            "<table><tr><th>credential<th>provider<th>status<th>outcome<th>reason<th>ms</tr>{}</table>",
+            format_html_join("", "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}</tr>", rows),
+        )
+
+    @admin.display
+    def receipt(self, log: RequestLog) -> str:
+        receipt = quota_selectors.receipt(log.request_id)
+        if receipt is None:
+            return "nothing was reserved"
+        return (
+            f"{receipt.state}: reserved {to_text(receipt.reserved_micros)}, "
+            f"settled {to_text(receipt.settled_micros)}, "
+            f"refunded {to_text(receipt.refunded_micros)} ({receipt.reason})"
+        )

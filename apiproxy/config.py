@@ -1,0 +1,63 @@
+"""The proxy's settings as one frozen value, made once when a process starts."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from msgspec import Struct
+
+from apiproxy.wire.types import Endpoints, ImageStyle
+
+
+class ProxyConfig(Struct, frozen=True):
+    endpoints: Endpoints
+    api_password: str
+    upstream_proxy: str
+    auto_ban_statuses: frozenset[int]
+    max_attempts: int
+    retry_interval_s: float
+    show_thoughts: bool
+    chat_images: ImageStyle
+    max_body_bytes: int
+    connect_timeout_s: float
+    read_timeout_s: float
+    max_connections: int
+    keepalive_s: float
+    fetch_private_hosts: frozenset[str]
+    fetch_max_bytes: int
+    fetch_timeout_s: float
+    feed_interval_s: float
+    beat_s: float
+    redis_url: str
+
+    def __repr__(self) -> str:
+        return "ProxyConfig(…)"
+
+
+def from_settings() -> ProxyConfig:
+    return ProxyConfig(
+        endpoints=Endpoints(
+            gemini_api=settings.GEMINI_API_URL.rstrip("/"),
+            code_assist=settings.CODE_ASSIST_ENDPOINT.rstrip("/"),
+            resource_manager=settings.RESOURCE_MANAGER_API_URL.rstrip("/"),
+            service_usage=settings.SERVICE_USAGE_API_URL.rstrip("/"),
+        ),
+        api_password=settings.API_PASSWORD,
+        upstream_proxy=settings.UPSTREAM_PROXY,
+        auto_ban_statuses=frozenset(settings.AUTO_BAN_ERROR_CODES if settings.AUTO_BAN else ()),
+        max_attempts=1 + (settings.RETRY_429_MAX_RETRIES if settings.RETRY_429_ENABLED else 0),
+        retry_interval_s=settings.RETRY_429_INTERVAL_S,
+        show_thoughts=settings.RETURN_THOUGHTS_TO_FRONTEND,
+        chat_images="images" if settings.CHAT_IMAGES == "images" else "markdown",
+        max_body_bytes=settings.MAX_BODY_BYTES,
+        connect_timeout_s=settings.UPSTREAM_CONNECT_TIMEOUT_S,
+        read_timeout_s=settings.UPSTREAM_READ_TIMEOUT_S,
+        max_connections=settings.UPSTREAM_MAX_CONNECTIONS,
+        keepalive_s=settings.KEEPALIVE_INTERVAL_S,
+        fetch_private_hosts=frozenset(settings.FETCH_PRIVATE_HOSTS),
+        fetch_max_bytes=settings.FETCH_MAX_BYTES,
+        fetch_timeout_s=settings.FETCH_TIMEOUT_S,
+        feed_interval_s=settings.FEED_INTERVAL_S,
+        # Several beats fit into a lease: one that comes late is not a death.
+        beat_s=min(5.0, settings.HOLDER_LEASE_S / 4),
+        redis_url=settings.REDIS_URL,
+    )

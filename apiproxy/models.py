@@ -1,0 +1,90 @@
+"""The request log and the catalogue."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import models
+
+from gateway.lib.models import Revisioned
+
+
+def default_capabilities() -> list[str]:
+    return ["chat"]
+
+
+class CatalogueModel(Revisioned):
+    """A model this site offers. Clients may name others that Google knows; those have no entry."""
+
+    TOPIC: ClassVar[str] = "catalogue"
+
+    name = models.CharField(max_length=200, unique=True)
+    display_name = models.CharField(max_length=200, blank=True)
+    aliases = models.JSONField(
+        default=list, blank=True, help_text="Other names that mean this one."
+    )
+    providers = models.JSONField(
+        default=list, help_text="Kinds of credentials that serve it, such as gemini_api."
+    )
+    capabilities = models.JSONField(
+        default=default_capabilities,
+        help_text="Of: chat, vision, audio, tools, json, search, image_output, candidates.",
+    )
+    thinking = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='{"control": "budget", "min_budget": …, "max_budget": …, "can_disable": …} or '
+        '{"control": "level", "levels": […]}; empty: the model takes no thinking settings.',
+    )
+    strict_signatures = models.BooleanField(default=False)
+    tools_with_json = models.BooleanField(default=False)
+    input_limit_tokens = models.IntegerField(default=1_048_576)
+    output_limit_tokens = models.IntegerField(default=65_536)
+    listed = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(Revisioned.Meta):
+        abstract = False
+        ordering: ClassVar = ["name"]
+        verbose_name = "model"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RequestLog(models.Model):
+    """One row a request; nothing of what was asked or answered."""
+
+    request_id = models.CharField(max_length=40, unique=True)
+    at = models.DateTimeField(db_index=True)
+    # Plain numbers instead of foreign keys: the log outlives what it names and costs no look-ups to write.
+    key_id = models.BigIntegerField(null=True, db_index=True)
+    credential_id = models.BigIntegerField(null=True)
+    dialect = models.CharField(max_length=20)
+    action = models.CharField(max_length=20)
+    model = models.CharField(max_length=200)
+    provider = models.CharField(max_length=20, blank=True)
+    stream = models.BooleanField()
+    status = models.IntegerField(help_text="What the client got; 499: it had left.")
+    error_code = models.CharField(max_length=40, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+    attempts = models.JSONField(default=list)
+    dropped = models.JSONField(default=list)
+    input_tokens = models.IntegerField(default=0)
+    cached_tokens = models.IntegerField(default=0)
+    output_tokens = models.IntegerField(default=0)
+    thinking_tokens = models.IntegerField(default=0)
+    cost_micros = models.BigIntegerField(default=0)
+    first_byte_ms = models.IntegerField(null=True)
+    duration_ms = models.IntegerField()
+
+    class Meta:
+        verbose_name = "request"
+
+    def __str__(self) -> str:
+        return self.request_id
+
+    @property
+    def attempt_list(self) -> list[dict[str, Any]]:
+        attempts: list[dict[str, Any]] = self.attempts
+        return attempts

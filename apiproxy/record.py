@@ -1,0 +1,143 @@
+"""Finished calls -> rows of the request log; verdicts -> states of credentials. Written behind, in batches."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+from msgspec import Struct
+
+from accounts.services import mark_keys_used
+from apiproxy.models import RequestLog
+from apiproxy.trace import Trace
+from apiproxy.wire import codec
+from apiproxy.wire.types import Fault, Verdict
+from apiproxy.writer import Writer
+from credentials.services import apply_verdicts
+from credentials.states import StateMove, event_of
+from gateway.lib.errors import AuthenticationFailed
+from gateway.lib.sql import batch, insert_many
+
+
+class Judgement(Struct, frozen=True, eq=False):
+    credential_id: int
+    model: str
+    verdict: Verdict
+    request_id: str
+
+
+_TABLE = RequestLog._meta.db_table
+_COLUMNS = (
+    "request_id",
+    "at",
+    "key_id",
+    "credential_id",
+    "dialect",
+    "action",
+    "model",
+    "provider",
+    "stream",
+    "status",
+    "error_code",
+    "error",
+    "attempts",
+    "dropped",
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "thinking_tokens",
+    "cost_micros",
+    "first_byte_ms",
+    "duration_ms",
+)
+
+_STRANGERS_A_SECOND = 20
+_UNUSUAL = frozenset({Fault.COOL_DOWN, Fault.DISABLE})
+
+
+class Recorder:
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._second = 0
+        self._strangers = 0
+        self.unwritten: list[Judgement] = []
+        """Verdicts that the database may not have yet, oldest first."""
+
+    def finished(self, trace: Trace) -> None:
+        if trace.error_code != AuthenticationFailed.code or self._takes_stranger(trace.started_at):
+            self._writer.behind(write_requests, trace)
+
+    def _takes_stranger(self, at: float) -> bool:
+        """Calls without a valid key are logged too, but nobody may fill the database with them."""
+        second = int(at)
+        if second != self._second:
+            self._second, self._strangers = second, 0
+        self._strangers += 1
+        return self._strangers <= _STRANGERS_A_SECOND
+
+    def judged(
+        self, *, credential_id: int, model: str, verdict: Verdict, request_id: str, recovered: bool
+    ) -> None:
+        """Remember a verdict that changes a state; others cost nothing."""
+        if credential_id and (verdict.fault in _UNUSUAL or recovered):
+            judgement = Judgement(credential_id, model, verdict, request_id)
+            self.unwritten.append(judgement)
+            self._writer.behind(self._write_judgements, judgement)
+
+    def _write_judgements(self, judgements: list[Judgement]) -> None:
+        moves = [move for judgement in judgements if (move := _as_move(judgement)) is not None]
+        apply_verdicts(changes=moves)
+        written = set(map(id, judgements))
+        self.unwritten = [j for j in self.unwritten if id(j) not in written]
+
+
+def _as_move(judgement: Judgement) -> StateMove | None:
+    verdict = judgement.verdict
+    event = event_of(verdict.fault.value, verdict.kind)
+    if event is None:
+        return None
+    return StateMove(
+        credential_id=judgement.credential_id,
+        event=event,
+        model=judgement.model,
+        reason=verdict.reason,
+        until=verdict.until,
+        help_url=verdict.help_url,
+        request_id=judgement.request_id,
+        whole=verdict.whole,
+    )
+
+
+def write_requests(traces: list[Trace]) -> None:
+    with batch() as cursor:
+        insert_many(cursor, _TABLE, _COLUMNS, [_row(trace) for trace in traces])
+    if used := {trace.key_id for trace in traces if trace.key_id}:
+        mark_keys_used(key_ids=used, at=datetime.now(UTC))
+
+
+def _row(trace: Trace) -> tuple[Any, ...]:
+    usage = trace.usage
+    return (
+        trace.request_id,
+        connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(trace.started_at, UTC)),
+        trace.key_id,
+        trace.credential_id,
+        trace.dialect,
+        trace.action,
+        trace.model[:200],
+        trace.provider,
+        trace.stream,
+        trace.status,
+        trace.error_code,
+        trace.error[:500],
+        codec.encode(trace.attempts_as_data()).decode(),
+        codec.encode(trace.dropped).decode(),
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.output_tokens,
+        usage.thinking_tokens,
+        trace.cost_micros,
+        trace.first_byte_ms,
+        trace.duration_ms,
+    )

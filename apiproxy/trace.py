@@ -1,0 +1,63 @@
+"""What is remembered of one call while it runs; the request log's row is made from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+from apiproxy.wire.types import Usage
+
+
+class Attempt(Struct):
+    """One try with one credential. `outcome`: ok, a verdict's kind, or client_gone."""
+
+    credential_id: int
+    provider: str
+    status: int = 0
+    outcome: str = ""
+    reason: str = ""
+    ms: int = 0
+
+
+class Trace(Struct):
+    request_id: str
+    started_at: float
+    """Epoch seconds."""
+    started: float
+    """The monotonic clock, for durations."""
+    dialect: str
+    key_id: int | None = None
+    action: str = ""
+    model: str = ""
+    stream: bool = False
+    attempts: list[Attempt] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    usage: Usage = Usage()
+    status: int = 200
+    error_code: str = ""
+    error: str = ""
+    cost_micros: int = 0
+    first_byte_ms: int | None = None
+    duration_ms: int = 0
+
+    @property
+    def provider(self) -> str:
+        return self.attempts[-1].provider if self.attempts else ""
+
+    @property
+    def credential_id(self) -> int | None:
+        return self.attempts[-1].credential_id or None if self.attempts else None
+
+    def attempts_as_data(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "credential": attempt.credential_id,
+                "provider": attempt.provider,
+                "status": attempt.status,
+                "outcome": attempt.outcome,
+                "reason": attempt.reason,
+                "ms": attempt.ms,
+            }
+            for attempt in self.attempts
+        ]

@@ -1,0 +1,217 @@
+"""Group commit: one thread with one database connection writes whatever waits, in one transaction.
+
+While a batch is being committed the next one gathers, so the busier the process the more calls share a commit. The
+loop hands over what one of its turns produced with a single wake-up, and gets all outcomes back with one. Rows that
+nobody waits for are handed over a few times a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db import Error, close_old_connections, connection
+from msgspec import Struct
+
+from gateway.lib.errors import LedgerUnavailable
+from quotas import ledger
+from quotas.ledger import Booked, Close, Reserve
+
+logger = logging.getLogger(__name__)
+
+_BEHIND_S = 0.2
+_RETRY_PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0)
+_STOP = object()
+_NOT_YET = Booked(accepted=False)
+
+
+class _Reserving(Struct, eq=False):
+    item: Reserve
+    future: asyncio.Future[Booked]
+
+
+class _Closing(Struct, eq=False):
+    item: Close
+    future: asyncio.Future[Booked]
+    tries: int = 0
+
+
+class _Behind(Struct, eq=False):
+    """Rows written behind: nobody waits for them. `write` gets every row that waits for it."""
+
+    write: Callable[[list[Any]], None]
+    row: Any
+
+
+class Writer:
+    def __init__(self, holder_id: str) -> None:
+        self._holder_id = holder_id
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._gathered: list[Any] = []
+        self._behind: list[_Behind] = []
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Everything that waits is written first."""
+        if self._loop is None:
+            return
+        self._hand_over_behind()
+        self._hand_over()
+        self._queue.put(_STOP)
+        await asyncio.to_thread(self._thread.join)
+
+    def reserve(self, item: Reserve) -> asyncio.Future[Booked]:
+        """The future fails with LedgerUnavailable when the database does; then nothing is reserved."""
+        future: asyncio.Future[Booked] = self._running_loop.create_future()
+        self._gather(_Reserving(item, future))
+        return future
+
+    def close(self, item: Close) -> asyncio.Future[Booked]:
+        """Never fails. A close that the database does not take at once comes out as not accepted, so that an answer in
+        hand need not wait, and is repeated until the database has it.
+        """
+        future: asyncio.Future[Booked] = self._running_loop.create_future()
+        self._gather(_Closing(item, future))
+        return future
+
+    def behind(self, write: Callable[[list[Any]], None], row: Any) -> None:
+        """Some time soon; lost if the process is killed before."""
+        if not self._behind:
+            self._running_loop.call_later(_BEHIND_S, self._hand_over_behind)
+        self._behind.append(_Behind(write, row))
+
+    @property
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise RuntimeError("the writer is not started")
+        return self._loop
+
+    def _gather(self, item: Any) -> None:
+        if not self._gathered:
+            self._running_loop.call_soon(self._hand_over)
+        self._gathered.append(item)
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._queue.put(gathered)
+
+    def _hand_over_behind(self) -> None:
+        if self._behind:
+            behind, self._behind = self._behind, []
+            self._queue.put(behind)
+
+    # Below: the writer's own thread.
+
+    def _run(self) -> None:
+        stopping = False
+        late: list[_Closing] = []
+        while not stopping or late:
+            items, stopping = self._wait(stopping, late)
+            reserves = [item for item in items if type(item) is _Reserving]
+            closes = late + [item for item in items if type(item) is _Closing]
+            late = []
+            if reserves or closes:
+                late = self._book(reserves, closes)
+            behind = [item for item in items if type(item) is _Behind]
+            if behind:
+                _write_behind(behind)
+            if stopping and late and late[0].tries > len(_RETRY_PAUSES_S):
+                logger.error("%d reservations could not be closed; the sweep will", len(late))
+                break
+        connection.close()
+
+    def _wait(self, stopping: bool, late: list[_Closing]) -> tuple[list[Any], bool]:
+        items: list[Any] = []
+        timeout: float | None = None
+        if late:
+            timeout = _RETRY_PAUSES_S[min(late[0].tries, len(_RETRY_PAUSES_S)) - 1]
+        elif stopping:
+            return items, True
+        try:
+            got = self._queue.get(timeout=timeout)
+            while True:
+                if got is _STOP:
+                    stopping = True
+                else:
+                    items.extend(got)
+                got = self._queue.get_nowait()
+        except queue.Empty:
+            return items, stopping
+
+    def _book(self, reserves: list[_Reserving], closes: list[_Closing]) -> list[_Closing]:
+        """The closes that have to be tried again."""
+        try:
+            reserved, closed = ledger.book(
+                [r.item for r in reserves], [c.item for c in closes], holder_id=self._holder_id
+            )
+        except Error as exc:
+            logger.error("the ledger cannot be written: %s", exc)
+            _reconnect()
+            self._answer(_fail_all, [r.future for r in reserves])
+            self._answer(_resolve, [c.future for c in closes], [_NOT_YET] * len(closes))
+            for closing in closes:
+                closing.tries += 1
+            return closes
+        self._answer(_resolve, [r.future for r in reserves], reserved)
+        self._answer(_resolve, [c.future for c in closes], closed)
+        return []
+
+    def _answer(self, function: Callable[..., None], futures: Sequence[Any], *args: Any) -> None:
+        if futures:
+            try:
+                self._running_loop.call_soon_threadsafe(function, futures, *args)
+            except RuntimeError:
+                # The loop has ended: nobody waits any more.
+                logger.debug("outcomes of %d bookings came after the loop ended", len(futures))
+
+
+def _resolve(futures: Sequence[asyncio.Future[Booked]], outcomes: Sequence[Booked]) -> None:
+    for future, outcome in zip(futures, outcomes, strict=True):
+        if not future.done():
+            future.set_result(outcome)
+
+
+def _fail_all(futures: Sequence[asyncio.Future[Booked]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(
+                LedgerUnavailable(
+                    "the database of this site does not answer: nothing was charged, try again",
+                    retry_after_s=5,
+                )
+            )
+
+
+def _write_behind(items: list[_Behind]) -> None:
+    rows: dict[Callable[[list[Any]], None], list[Any]] = {}
+    for item in items:
+        rows.setdefault(item.write, []).append(item.row)
+    for write, some in rows.items():
+        for pause_s in (*_RETRY_PAUSES_S[:2], None):
+            try:
+                write(some)
+                break
+            except Error as exc:
+                _reconnect()
+                if pause_s is None:
+                    logger.error("%d rows of %s are lost: %s", len(some), write.__name__, exc)
+                else:
+                    time.sleep(pause_s)
+
+
+def _reconnect() -> None:
+    """Drop a connection that may be broken, so that the next statement opens another."""
+    if not connection.in_atomic_block:
+        connection.close()
+    close_old_connections()

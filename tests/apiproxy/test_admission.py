@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from apiproxy.admission import Outcome, charge_of
+from apiproxy.wire.types import Usage
+from quotas.pricing import Price
+
+PRICE = Price(
+    "m", per_call_micros=10, input_micros_per_million=1_000_000, output_micros_per_million=2_000_000
+)
+USAGE = Usage(input_tokens=3, output_tokens=5)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "micros"),
+    [
+        (Outcome(delivered=True, usage=USAGE), 10 + 3 + 10),
+        (Outcome(delivered=False, usage=USAGE), 0),
+        (Outcome(delivered=True, usage=USAGE, broken=True), 3 + 10),
+        (Outcome(delivered=False, usage=USAGE, broken=True), 0),
+        (Outcome(delivered=True, usage=Usage()), 10),
+    ],
+)
+def test_the_charging_rule(outcome, micros):
+    assert charge_of(PRICE, outcome) == micros
+
+
+class TestIdentifying:
+    async def test_a_known_key_needs_no_database(self, edge, key, monkeypatch):
+        admission = edge.runtime.admission
+        await edge.runtime.feed.update()
+        principal = await admission.identify(key.text)
+        monkeypatch.setattr("accounts.selectors.principals_by_public_id", None)
+        assert await admission.identify(key.text) == principal
+        assert principal.balance_id == key.balance_id
+
+    async def test_the_cache_does_not_believe_a_changed_secret(self, edge, key):
+        admission = edge.runtime.admission
+        await admission.identify(key.text)
+        forged = key.text[:-1] + ("A" if key.text[-1] != "A" else "B")
+        with pytest.raises(Exception, match="wrong"):
+            admission.known(forged)
+
+    async def test_an_unknown_key_is_remembered_for_a_moment(self, edge, database):
+        admission = edge.runtime.admission
+        unknown = "sk-" + "a" * 48
+        assert admission.known(unknown) is None
+        with pytest.raises(Exception, match="does not exist"):
+            await admission.identify(unknown)
+        with pytest.raises(Exception, match="does not exist"):
+            admission.known(unknown)
+        admission.forget(["a" * 12])
+        assert admission.known(unknown) is None
+
+    async def test_an_expired_key_says_so(self, edge, key):
+        admission = edge.runtime.admission
+        await admission.identify(key.text)
+        record = admission._records[key.row.public_id]
+        admission._clock = lambda: record.expires_at + 4e9
+        assert admission.known(key.text) is not None

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import base64
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import msgspec
+import pytest
+
+from apiproxy import config as configuration
+from apiproxy.media import Media, is_public
+from gateway.lib.errors import MediaRejected
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fc00::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "2002:7f00:1::",
+        "64:ff9b::7f00:1",
+        "ff02::1",
+    ],
+)
+def test_addresses_of_this_network_are_not_public(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8"])
+def test_the_rest_of_the_world_is(address):
+    assert is_public(address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.hosts.append(self.headers["Host"])
+        if self.path == "/png":
+            self._answer(200, PNG)
+        elif self.path == "/big":
+            self._answer(200, PNG + bytes(5000))
+        elif self.path == "/text":
+            self._answer(200, b"<html>hello</html>")
+        elif self.path == "/gone":
+            self._answer(404, b"")
+        elif self.path == "/to-png":
+            self._answer(302, b"", location="/png")
+        elif self.path == "/to-private":
+            self._answer(302, b"", location="http://127.0.0.1:1/secret")
+        elif self.path == "/loop":
+            self._answer(302, b"", location="/loop")
+
+    def _answer(self, status, body, location=None):
+        self.send_response(status)
+        if location:
+            self.send_header("Location", location)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.hosts = []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def url(server):
+    return f"http://localhost:{server.server_port}"
+
+
+def media(*allowed, max_bytes=1000):
+    base = configuration.from_settings()
+    return Media(
+        msgspec.structs.replace(
+            base,
+            fetch_private_hosts=frozenset(allowed),
+            fetch_max_bytes=max_bytes,
+            fetch_timeout_s=5.0,
+        )
+    )
+
+
+@pytest.fixture
+def allowed(server):
+    return media(f"localhost:{server.server_port}")
+
+
+async def test_a_picture_is_put_in_the_place_of_its_link(allowed, url):
+    part = {"fileData": {"fileUri": f"{url}/png"}}
+    await allowed.inline([part])
+    assert part == {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}}
+
+
+async def test_the_host_header_names_the_host_though_the_address_is_pinned(allowed, url, server):
+    await allowed.fetch(f"{url}/png")
+    assert server.hosts == [f"localhost:{server.server_port}"]
+
+
+async def test_a_redirect_is_followed(allowed, url):
+    assert (await allowed.fetch(f"{url}/to-png"))[0] == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/to-private", "not public"),
+        ("/loop", "redirects more than"),
+        ("/gone", "status 404"),
+        ("/text", "no image, document or sound"),
+        ("/big", "larger than the 1,000 bytes"),
+    ],
+)
+async def test_what_is_refused_is_refused_in_words(allowed, url, path, words):
+    with pytest.raises(MediaRejected, match=words):
+        await allowed.fetch(url + path)
+
+
+async def test_a_private_host_is_refused_without_being_asked(url, server):
+    with pytest.raises(MediaRejected, match="not public"):
+        await media().inline([{"fileData": {"fileUri": f"{url}/png"}}])
+    assert server.hosts == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://example.com/x",
+        "file:///etc/passwd",
+        "http://",
+        "http://user:secret@example.com/x",
+        "http://[::1",
+        "http://example.com:99999/",
+        "https://no-such-host.invalid/x",
+        "http://0177.0.0.1/",
+        "http://2130706433/",
+    ],
+)
+async def test_urls_that_are_none(url):
+    with pytest.raises(MediaRejected) as raised:
+        await media().fetch(url)
+    assert "secret" not in raised.value.message

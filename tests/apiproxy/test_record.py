@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from apiproxy.models import RequestLog
+from apiproxy.record import Recorder, write_requests
+from apiproxy.trace import Attempt, Trace
+from apiproxy.wire.types import Usage
+
+
+@pytest.mark.django_db
+def test_a_trace_becomes_a_row():
+    trace = Trace(
+        request_id="req_1",
+        started_at=1_700_000_000.5,
+        started=0.0,
+        dialect="gemini",
+        key_id=7,
+        action="generate",
+        model="m" * 300,
+        stream=True,
+        attempts=[
+            Attempt(1, "gemini_api", 429, "rate", "rate_limited", 3),
+            Attempt(2, "gemini_api", 200, "ok", "", 9),
+        ],
+        dropped=["logit_bias"],
+        usage=Usage(input_tokens=4, output_tokens=3, cached_tokens=2, thinking_tokens=1),
+        cost_micros=5,
+        first_byte_ms=10,
+        duration_ms=20,
+    )
+    failed = Trace(
+        request_id="req_2",
+        started_at=0.0,
+        started=0.0,
+        dialect="gemini",
+        error="x" * 900,
+        status=401,
+    )
+    write_requests([trace, failed])
+    row, other = RequestLog.objects.order_by("request_id")
+    assert (row.key_id, row.credential_id, row.provider) == (7, 2, "gemini_api")
+    assert [a["status"] for a in row.attempts] == [429, 200]
+    assert row.dropped == ["logit_bias"]
+    assert (row.input_tokens, row.output_tokens, row.cached_tokens, row.thinking_tokens) == (
+        4,
+        3,
+        2,
+        1,
+    )
+    assert row.at.timestamp() == 1_700_000_000.5
+    assert len(row.model) == 200
+    assert (other.status, other.credential_id, len(other.error)) == (401, None, 500)
+
+
+async def test_nothing_of_prompts_or_answers_is_kept(edge, fake, lent, key):
+    fake.script("text", text="planted-answer")
+    body = {
+        "model": "gemini-2.5-flash",
+        "messages": [{"role": "user", "content": "planted-prompt"}],
+    }
+    answer = await edge.post("/v1/chat/completions", body, key=key.text)
+    assert "planted-answer" in answer.body.decode()
+    log = await edge.log(answer)
+    assert "planted" not in repr(log.__dict__)
+
+
+class Kept:
+    def __init__(self):
+        self.rows = []
+
+    def behind(self, write, row):
+        self.rows.append(row)
+
+
+def finished(at, error_code):
+    return Trace(
+        request_id="req", started_at=at, started=0.0, dialect="gemini", error_code=error_code
+    )
+
+
+def test_strangers_cannot_fill_the_log():
+    writer = Kept()
+    recorder = Recorder(writer)
+    for _ in range(500):
+        recorder.finished(finished(10.2, "invalid_api_key"))
+        recorder.finished(finished(10.2, "upstream_failed"))
+    assert [row.error_code for row in writer.rows].count("invalid_api_key") == 20
+    assert len(writer.rows) == 520
+    recorder.finished(finished(11.0, "invalid_api_key"))
+    assert len(writer.rows) == 521
