@@ -1,0 +1,154 @@
+"""The operator's hand in a gateway's database: a process with that gateway's settings, told what to do by JSON lines.
+
+It calls the services that pages and commands call, without the second that each `manage.py` takes to start.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import django
+
+django.setup()
+
+from django.db import connection, transaction  # noqa: E402
+
+from accounts import services as accounts  # noqa: E402
+from accounts.keys import public_id_of  # noqa: E402
+from accounts.models import ApiKey  # noqa: E402
+from apiproxy.models import CatalogueModel, RequestLog  # noqa: E402
+from credentials import services as credentials  # noqa: E402
+from credentials.models import Credential, ModelState  # noqa: E402
+from credentials.states import Event  # noqa: E402
+from quotas import selectors as quotas  # noqa: E402
+from quotas.models import Balance, Entry, Hold, Price  # noqa: E402
+
+Json = dict[str, Any]
+
+
+@transaction.atomic
+def lend(lent: list[Json], marker: str) -> list[int]:
+    """Exactly these credentials from now on. A process that shows the model `marker` has seen the change."""
+    for credential_id in Credential.objects.exclude(state="withdrawn").values_list("pk", flat=True):
+        credentials.set_state(credential_id=credential_id, event=Event.WITHDRAWN)
+    ids = [credentials.store(**one).pk for one in lent]
+    mark(marker)
+    return ids
+
+
+def mark(marker: str) -> None:
+    model = CatalogueModel.objects.filter(name__startswith="marker-").first() or CatalogueModel()
+    model.name, model.providers = marker, ["sandbox"]
+    model.save()
+
+
+@transaction.atomic
+def price(pattern: str, marker: str, **rates: int) -> None:
+    Price.objects.update_or_create(pattern=pattern, defaults=rates)
+    mark(marker)
+
+
+def issue_key(quota_micros: int, **options: Any) -> Json:
+    row, key = accounts.issue_key(quota_micros=quota_micros, **options)
+    return {"key": key, "id": row.pk, "balance_id": row.balance_id}
+
+
+def revoke(key: str) -> None:
+    accounts.revoke_key(key=_key(key))
+
+
+def expire(key: str) -> None:
+    row = _key(key)
+    row.expires_at = row.created_at
+    row.save()
+
+
+def _key(key: str) -> ApiKey:
+    return ApiKey.objects.get(public_id=public_id_of(key))
+
+
+def balance(key: str) -> Json:
+    """total, used, reserved, remaining in micros."""
+    row = _key(key).balance
+    return {
+        name: getattr(row, f"{name}_micros") for name in ("total", "used", "reserved", "remaining")
+    }
+
+
+def entries(key: str) -> list[Json]:
+    rows = Entry.objects.filter(balance=_key(key).balance_id).order_by("id")
+    return list(rows.values("kind", "amount_micros", "reserved_micros", "request_id", "reason"))
+
+
+def prove() -> Json:
+    checked, wrong = quotas.prove()
+    return {"balances": checked, "wrong": [str(one) for one in wrong]}
+
+
+def holds() -> int:
+    return Hold.objects.count()
+
+
+def reserved() -> int:
+    return sum(Balance.objects.values_list("reserved_micros", flat=True))
+
+
+def states(ids: list[int]) -> list[Json]:
+    """In the order of `ids`: {"state", "reason", "models": {name: [state, reason]}}."""
+    rows = Credential.objects.in_bulk(ids)
+    models: dict[int, Json] = {pk: {} for pk in ids}
+    for row in ModelState.objects.filter(credential__in=ids).exclude(state="active"):
+        models[row.credential_id][row.model] = [row.state, row.reason]
+    return [
+        {"state": rows[pk].state, "reason": rows[pk].state_reason, "models": models[pk]}
+        for pk in ids
+    ]
+
+
+def log_rows() -> int:
+    return RequestLog.objects.count()
+
+
+def dump() -> str:
+    """Every row of every table as text."""
+    with connection.cursor() as cursor:
+        lines: list[str] = []
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f'SELECT * FROM "{table}"')
+            lines += [f"{table}: {row!r}" for row in cursor.fetchall()]
+    return "\n".join(lines)
+
+
+ACTIONS = {
+    action.__name__: action
+    for action in (
+        lend,
+        mark,
+        price,
+        issue_key,
+        revoke,
+        expire,
+        balance,
+        entries,
+        prove,
+        holds,
+        reserved,
+        states,
+        log_rows,
+        dump,
+    )
+}
+
+
+def main() -> None:
+    for line in sys.stdin:
+        order: Json = json.loads(line)
+        result = ACTIONS[order.pop("do")](**order)
+        sys.stdout.write(json.dumps(result) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
