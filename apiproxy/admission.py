@@ -142,7 +142,9 @@ class Admission:
         amount = pricing.estimate(
             price,
             body_bytes=body_bytes,
-            max_output_tokens=bound if isinstance(bound, int) and bound > 0 else None,
+            max_output_tokens=min(bound, call.model.output_limit_tokens)
+            if isinstance(bound, int) and bound > 0
+            else None,
         )
         request_id = call.head.request_id
         waiting = self._writer.reserve(Reserve(request_id, principal.balance_id, amount))

@@ -130,9 +130,9 @@ def _row(trace: Trace) -> tuple[Any, ...]:
         trace.stream,
         trace.status,
         trace.error_code,
-        trace.error[:500],
+        _storable(trace.error)[:500],
         codec.encode(trace.attempts_as_data()).decode(),
-        codec.encode(trace.dropped).decode(),
+        codec.encode([_storable(note) for note in trace.dropped]).decode(),
         usage.input_tokens,
         usage.cached_tokens,
         usage.output_tokens,
@@ -141,3 +141,8 @@ def _row(trace: Trace) -> tuple[Any, ...]:
         trace.first_byte_ms,
         trace.duration_ms,
     )
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL stores no NUL, and clients may name their fields so."""
+    return text.replace("\x00", "")

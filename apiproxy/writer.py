@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import Error, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from msgspec import Struct
 
 from gateway.lib.errors import LedgerUnavailable
@@ -28,6 +28,8 @@ _BEHIND_S = 0.2
 _RETRY_PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 _STOP = object()
 _NOT_YET = Booked(accepted=False)
+# What the database says when it is away, locked or full. Anything else would be said again the next time.
+_PASSING = (OperationalError, InterfaceError)
 
 
 class _Reserving(Struct, eq=False):
@@ -155,17 +157,32 @@ class Writer:
             reserved, closed = ledger.book(
                 [r.item for r in reserves], [c.item for c in closes], holder_id=self._holder_id
             )
-        except Error as exc:
-            logger.error("the ledger cannot be written: %s", exc)
+        except Exception as exc:  # noqa: BLE001 - the edge where rows are flushed
             _reconnect()
-            self._answer(_fail_all, [r.future for r in reserves])
-            self._answer(_resolve, [c.future for c in closes], [_NOT_YET] * len(closes))
-            for closing in closes:
-                closing.tries += 1
-            return closes
+            return self._book_failed(reserves, closes, exc)
         self._answer(_resolve, [r.future for r in reserves], reserved)
         self._answer(_resolve, [c.future for c in closes], closed)
         return []
+
+    def _book_failed(
+        self, reserves: list[_Reserving], closes: list[_Closing], exc: Exception
+    ) -> list[_Closing]:
+        """A database that is away is asked again; one item that can never be booked must not hold up the others."""
+        if isinstance(exc, _PASSING):
+            logger.error("the ledger cannot be written: %s", exc)
+            late = closes
+        elif len(reserves) + len(closes) > 1:
+            for reserving in reserves:
+                self._book([reserving], [])
+            return [late for closing in closes for late in self._book([], [closing])]
+        else:
+            logger.error("this cannot be booked: %s", [*reserves, *closes], exc_info=exc)
+            late = []
+        self._answer(_fail_all, [r.future for r in reserves])
+        self._answer(_resolve, [c.future for c in closes], [_NOT_YET] * len(closes))
+        for closing in late:
+            closing.tries += 1
+        return late
 
     def _answer(self, function: Callable[..., None], futures: Sequence[Any], *args: Any) -> None:
         if futures:
@@ -198,16 +215,26 @@ def _write_behind(items: list[_Behind]) -> None:
     for item in items:
         rows.setdefault(item.write, []).append(item.row)
     for write, some in rows.items():
-        for pause_s in (*_RETRY_PAUSES_S[:2], None):
-            try:
-                write(some)
-                break
-            except Error as exc:
-                _reconnect()
-                if pause_s is None:
-                    logger.error("%d rows of %s are lost: %s", len(some), write.__name__, exc)
-                else:
-                    time.sleep(pause_s)
+        _write(write, some)
+
+
+def _write(write: Callable[[list[Any]], None], rows: list[Any]) -> None:
+    for pause_s in (*_RETRY_PAUSES_S[:2], None):
+        try:
+            write(rows)
+            return
+        except Exception as exc:  # noqa: BLE001 - the edge where rows are flushed
+            _reconnect()
+            if isinstance(exc, _PASSING) and pause_s is not None:
+                time.sleep(pause_s)
+                continue
+            failure = exc
+            break
+    if len(rows) > 1 and not isinstance(failure, _PASSING):
+        for row in rows:
+            _write(write, [row])
+        return
+    logger.error("%d rows of %s are lost", len(rows), write.__name__, exc_info=failure)
 
 
 def _reconnect() -> None:

@@ -9,6 +9,9 @@ from msgspec import Struct
 
 MILLION = 1_000_000
 
+# A bound for what one call can cost, a thousand million credits: sums of many calls still fit a 64-bit column.
+MOST_MICROS = 10**15
+
 # A reservation assumes this many output tokens when neither the client nor the price's model sets a bound.
 DEFAULT_OUTPUT_TOKENS = 8_192
 
@@ -75,7 +78,7 @@ def token_cost(
         + output_tokens * price.output_micros_per_million
         + thinking_tokens * price.thinking_micros_per_million
     )
-    return -(-micro_tokens // MILLION)
+    return min(-(-micro_tokens // MILLION), MOST_MICROS)
 
 
 def estimate(price: Price, *, body_bytes: int, max_output_tokens: int | None) -> int:
@@ -88,4 +91,4 @@ def estimate(price: Price, *, body_bytes: int, max_output_tokens: int | None) ->
     output = max_output_tokens if max_output_tokens is not None else DEFAULT_OUTPUT_TOKENS
     rate = max(price.output_micros_per_million, price.thinking_micros_per_million)
     micro_tokens = (body_bytes // 4 + 1) * price.input_micros_per_million + output * rate
-    return price.per_call_micros + -(-micro_tokens // MILLION)
+    return min(price.per_call_micros + -(-micro_tokens // MILLION), MOST_MICROS)

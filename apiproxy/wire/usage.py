@@ -14,6 +14,10 @@ _CONTENT_FIELDS = frozenset(
 )
 
 
+# What the request log's columns hold; no answer comes near it.
+_MOST_TOKENS = 2**31 - 1
+
+
 def usage_of(reply: Json) -> Usage | None:
     """None: the reply carries no counts. In streams they grow, so the last one seen counts (reference 3.4)."""
     counts = reply.get("usageMetadata")
@@ -29,7 +33,7 @@ def usage_of(reply: Json) -> Usage | None:
 
 def _count(counts: Json, key: str) -> int:
     value = counts.get(key)
-    return value if isinstance(value, int) and value > 0 else 0
+    return min(value, _MOST_TOKENS) if isinstance(value, int) and value > 0 else 0
 
 
 def candidates(reply: Json) -> list[Json]:

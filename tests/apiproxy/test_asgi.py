@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 
 from accounts.services import revoke_key
 from gateway.lib.tasks import spawn
-from quotas.models import Balance
+from quotas.models import Balance, Price
 
 CHAT = "/v1/chat/completions"
 
@@ -261,3 +261,23 @@ async def test_bytes_of_the_stream_are_events(edge, lent, key):
     assert events[-1] == "data: [DONE]"
     usage = json.loads(events[-2].removeprefix("data: "))["usage"]
     assert usage["total_tokens"] > 0
+
+
+async def test_no_number_of_a_client_is_too_large_for_the_ledger(edge, lent, key):
+    await sync_to_async(Price.objects.create)(
+        pattern="gemini-2.5-flash", output_micros_per_million=10**12
+    )
+    body = {
+        "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+        "generationConfig": {"maxOutputTokens": 10**40},
+    }
+    path = "/v1beta/models/gemini-2.5-flash:generateContent"
+    answer = await edge.post(path, body, key=key.text)
+    assert answer.status == 429
+    assert (await edge.chat(key.text, model="gemini-2.5-pro")).status == 200
+    assert await edge.proves()
+
+
+async def test_what_a_client_calls_its_fields_does_not_spoil_the_log(edge, lent, key):
+    answer = await edge.chat(key.text, **{"odd\x00field": 1})
+    assert (await edge.log(answer)).dropped == ["oddfield"]

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 
 from apiproxy import writer as module
 from apiproxy.writer import Writer
@@ -125,3 +125,35 @@ async def test_rows_written_behind_survive_a_passing_failure(writer):
     writer.behind(write, 2)
     await asyncio.to_thread(written.wait, 10)
     assert rows == [1, 2]
+
+
+async def test_a_bug_in_one_batch_does_not_end_the_writer(writer, balance, monkeypatch):
+    book = ledger.book
+    failures = [OverflowError("too large for a column")]
+
+    def failing(*args, **options):
+        if failures:
+            raise failures.pop()
+        return book(*args, **options)
+
+    monkeypatch.setattr(ledger, "book", failing)
+    with pytest.raises(LedgerUnavailable):
+        await writer.reserve(Reserve("r1", balance.pk, 100))
+    assert (await writer.reserve(Reserve("r2", balance.pk, 100))).accepted
+
+
+async def test_a_row_that_cannot_be_written_costs_only_itself(writer, monkeypatch):
+    monkeypatch.setattr(module, "_RETRY_PAUSES_S", (0.01,) * 5)
+    rows, done = [], threading.Event()
+
+    def write(batch):
+        if "poison" in batch:
+            raise DataError("no such thing as NUL")
+        rows.extend(batch)
+        if len(rows) == 2:
+            done.set()
+
+    for row in ("before", "poison", "after"):
+        writer.behind(write, row)
+    assert await asyncio.to_thread(done.wait, 10)
+    assert rows == ["before", "after"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from quotas.pricing import FREE, Price, PriceList, estimate, token_cost
+from quotas.pricing import FREE, MOST_MICROS, Price, PriceList, estimate, token_cost
 
 DEFAULTS = [
     Price("*", per_call_micros=1),
@@ -81,3 +81,12 @@ def test_a_price_per_call_is_reserved_as_it_is():
 def test_a_price_by_token_reserves_the_bound_at_the_dearer_rate():
     assert estimate(TOKENS, body_bytes=40, max_output_tokens=100) == 5 + 11 * 2 + 100 * 8
     assert estimate(TOKENS, body_bytes=0, max_output_tokens=None) == 5 + 2 + 8_192 * 8
+
+
+def test_no_call_costs_more_than_the_ledger_can_add_up():
+    dear = Price("t", output_micros_per_million=10**15)
+    assert estimate(dear, body_bytes=1, max_output_tokens=10**40) == MOST_MICROS
+    cost = token_cost(
+        dear, input_tokens=0, cached_tokens=0, output_tokens=10**40, thinking_tokens=0
+    )
+    assert cost == MOST_MICROS
