@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -87,9 +88,13 @@ class Recorder:
 
     def _write_judgements(self, judgements: list[Judgement]) -> None:
         moves = [move for judgement in judgements if (move := _as_move(judgement)) is not None]
-        apply_verdicts(changes=moves)
-        written = set(map(id, judgements))
-        self.unwritten = [j for j in self.unwritten if id(j) not in written]
+        try:
+            apply_verdicts(changes=moves)
+        finally:
+            # Also after a failure: a verdict held for ever would overrule an operator's later word.
+            for judgement in judgements:
+                with suppress(ValueError):
+                    self.unwritten.remove(judgement)
 
 
 def _as_move(judgement: Judgement) -> StateMove | None:

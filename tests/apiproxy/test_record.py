@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError
 
 from apiproxy.models import RequestLog
 from apiproxy.record import Recorder, write_requests
 from apiproxy.trace import Attempt, Trace
-from apiproxy.wire.types import Usage
+from apiproxy.wire.types import Fault, Usage, Verdict
 
 
 @pytest.mark.django_db
@@ -89,3 +90,20 @@ def test_strangers_cannot_fill_the_log():
     assert len(writer.rows) == 520
     recorder.finished(finished(11.0, "invalid_api_key"))
     assert len(writer.rows) == 521
+
+
+def test_a_verdict_that_could_not_be_written_is_not_held_for_ever(monkeypatch):
+    def away(*, changes):
+        raise OperationalError("gone")
+
+    monkeypatch.setattr("apiproxy.record.apply_verdicts", away)
+    writer = Kept()
+    recorder = Recorder(writer)
+    verdict = Verdict(fault=Fault.DISABLE, kind="auth", reason="api_key_invalid")
+    for request_id in ("req_1", "req_2"):
+        recorder.judged(
+            credential_id=1, model="m", verdict=verdict, request_id=request_id, recovered=False
+        )
+    with pytest.raises(OperationalError):
+        recorder._write_judgements(writer.rows[:1])
+    assert [judgement.request_id for judgement in recorder.unwritten] == ["req_2"]
