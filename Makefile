@@ -38,6 +38,8 @@ lock: $(TOOLS)  ## lock requirements*.in again; LOCK_ARGS=--upgrade takes newer 
 		$(LOCK_ARGS) requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		$(LOCK_ARGS) requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		$(LOCK_ARGS) requirements-clients.in -o requirements-clients.txt
 
 clean:  ## remove .venv and caches; data/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis

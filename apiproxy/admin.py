@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apiproxy.models import CatalogueModel, RequestLog
+from apiproxy.models import CatalogueModel, ModelAlias, RequestLog
 from gateway.lib.admin import ReadOnlyAdmin
 from gateway.lib.credits import to_text
 from quotas import selectors as quota_selectors
@@ -23,12 +23,19 @@ class CatalogueModelAdmin(admin.ModelAdmin[CatalogueModel]):
         return ", ".join(model.providers)
 
 
+@admin.register(ModelAlias)
+class ModelAliasAdmin(admin.ModelAdmin[ModelAlias]):
+    list_display = ("pattern", "target")
+    search_fields = ("pattern", "target")
+
+
 @admin.register(RequestLog)
 class RequestLogAdmin(ReadOnlyAdmin):
     list_display = (
         "at",
         "request_id",
         "model",
+        "requested_model",
         "dialect",
         "status",
         "error_code",

@@ -7,12 +7,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from apiproxy import endpoints, runtime
+from apiproxy import routes, runtime
 from apiproxy.dialects import DIALECTS
 from apiproxy.request import (
     JSON,
@@ -29,9 +28,7 @@ from gateway.lib.errors import (
     ClientGone,
     GatewayError,
     InternalError,
-    MethodNotAllowed,
     QuotaExhausted,
-    UnknownRoute,
 )
 from gateway.lib.tasks import spawn
 
@@ -43,22 +40,13 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PREFIXES = ("/v1/", "/v1beta/", "/gemini/v1beta/")
 
-_GEMINI_PREFIXES = ("/v1beta/", "/gemini/")
-_CHAT = "/v1/chat/completions"
-_MODELS = re.compile(r"(/v1|/v1beta|/gemini/v1beta)/models(?:/(.+))?", re.DOTALL)
-
 # Most calls are over before it pays to listen for a client that leaves.
 _LISTEN_AFTER_S = 0.25
 
 _OUR_BUG = "an error of this gateway: tell its operator the request id"
 
-# Chat clients that run in a browser call from another origin. Keys travel in headers, never in cookies.
+# Keys travel in headers, never in cookies: chat clients in a browser may call from any origin.
 _CORS = (b"access-control-allow-origin", b"*")
-_PREFLIGHT: Headers = [
-    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-    (b"access-control-allow-headers", b"*, authorization"),
-    (b"access-control-max-age", b"86400"),
-]
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +55,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     request = _request(scope, receive, watch, live)
     outlet = _Outlet(send, request.id, live.config.keepalive_s)
     try:
-        answer = await _route(live, request)
+        answer = await routes.answer(live, request)
         if isinstance(answer, Reply):
             await outlet.write_whole(answer)
         else:
@@ -137,42 +125,6 @@ def _too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than the {max_bytes:,} bytes this site takes")
 
 
-async def _route(live: Runtime, request: Request) -> Reply | StreamReply:
-    path, method = request.path, request.method
-    if method == "OPTIONS":
-        return Reply(204, _PREFLIGHT, b"")
-    if path == _CHAT:
-        if method != "POST":
-            raise MethodNotAllowed(f"POST to {path}")
-        return await endpoints.chat_completions(live, request)
-    found = _MODELS.fullmatch(path)
-    if found is None:
-        raise UnknownRoute(f"there is no {path} here")
-    name = found[2] or ""
-    if method == "POST":
-        model, colon, model_method = name.rpartition(":")
-        if not colon:
-            raise MethodNotAllowed("POST to a method of the model, such as :generateContent")
-        return await endpoints.gemini_method(live, request, model, model_method)
-    if method != "GET":
-        raise MethodNotAllowed(f"GET {path}, or POST to a method of a model")
-    dialect = _dialect(request)
-    if name:
-        return await endpoints.get_model(live, request, dialect, name)
-    return await endpoints.list_models(live, request, dialect)
-
-
-def _dialect(request: Request) -> str:
-    """Whose shape a caller expects. /v1/models is every vendor's: how the caller says who it is decides."""
-    found = _MODELS.fullmatch(request.path)
-    if found is None:
-        return "gemini" if request.path.startswith(_GEMINI_PREFIXES) else "openai-chat"
-    if found[1] != "/v1" or ":" in (found[2] or ""):
-        return "gemini"
-    googlish = b"x-goog-api-key" in request.headers or "key" in request.query
-    return "gemini" if googlish else "openai-chat"
-
-
 def _error_reply(request: Request, error: GatewayError) -> Reply:
     headers: Headers = [JSON]
     if error.retry_after_s is not None:
@@ -182,7 +134,7 @@ def _error_reply(request: Request, error: GatewayError) -> Reply:
         headers.append((b"x-should-retry", b"false"))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    body = DIALECTS[_dialect(request)].render_error(error, request.id)
+    body = DIALECTS[routes.dialect_of(request)].render_error(error, request.id)
     return Reply(error.status, headers, body)
 
 

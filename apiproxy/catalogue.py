@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from apiproxy.wire.types import Model, Thinking
@@ -20,8 +21,11 @@ _MAX_NAME_CHARACTERS = 200
 
 
 class Catalogue:
-    def __init__(self, models: Iterable[Model]) -> None:
+    def __init__(self, models: Iterable[Model], aliases: Iterable[tuple[str, str]] = ()) -> None:
+        """`aliases`: (glob, target) for the names of other vendors' models."""
         self._models = list(models)
+        # The glob that says most comes first.
+        self._aliases = sorted(aliases, key=lambda alias: (-_literal(alias[0]), alias[0]))
         self._by_name: dict[str, Model] = {}
         for model in self._models:
             for name in (*model.aliases, model.id):
@@ -44,6 +48,9 @@ class Catalogue:
             return found
         if len(bare) <= _MAX_NAME_CHARACTERS and _GOOGLE_NAME.fullmatch(bare):
             return _unlisted(bare)
+        for pattern, target in self._aliases:
+            if fnmatchcase(bare, pattern):
+                return self._by_name.get(target) or _unlisted(target)
         shown = bare[:_MAX_NAME_CHARACTERS]
         raise UnknownModel(
             f"the model {shown!r} does not exist here: GET /v1/models lists those that do",
@@ -52,6 +59,10 @@ class Catalogue:
 
     def listed(self) -> list[Model]:
         return self._models
+
+
+def _literal(pattern: str) -> int:
+    return sum(character not in "*?[]" for character in pattern)
 
 
 def _bare(name: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from apiproxy.admission import Principal
 from apiproxy.dialects import DIALECTS, gemini, models_list
 from apiproxy.dialects.base import Dialect
 from apiproxy.dialects.fields import deeper_than
@@ -36,6 +37,15 @@ async def chat_completions(runtime: Runtime, request: Request) -> Answer:
 
     head = Head(request.id, request.received_at)
     return await _serve(runtime, request, head, "openai-chat", parse)
+
+
+async def generate(runtime: Runtime, request: Request, dialect: str) -> Answer:
+    """A route whose dialect says all there is to say about it."""
+
+    def parse(body: Json, head: Head) -> tuple[str, Call]:
+        return dialect, DIALECTS[dialect].parse(body, head, runtime.feed.catalogue.resolve)
+
+    return await _serve(runtime, request, Head(request.id, request.received_at), dialect, parse)
 
 
 async def gemini_method(runtime: Runtime, request: Request, model: str, method: str) -> Answer:
@@ -79,8 +89,15 @@ async def _serve(
     head: Head,
     dialect: str,
     parse: Callable[[Json, Head], tuple[str, Call]],
+    *,
+    read: Callable[[bytes], Json] | None = None,
+    expand: Callable[[Principal, Json], Awaitable[None]] | None = None,
 ) -> Answer:
-    """Admit the call and hand it to its service. Whatever ends it, its row in the request log says why."""
+    """Admit the call and hand it to its service. Whatever ends it, its row in the request log says why.
+
+    `read`: how the body is read where it may be something else than a JSON object. `expand` puts into the body, in
+    place, what it only refers to.
+    """
     trace = Trace(
         request_id=request.id,
         started_at=request.received_at,
@@ -94,7 +111,10 @@ async def _serve(
         principal = admission.known(key) or await admission.identify(key)
         trace.key_id = principal.key_id or None
         body = await request.read_body()
-        dialect, call = parse(_object(body), head)
+        given = _object(body) if read is None else read(body)
+        if expand is not None:
+            await expand(principal, given)
+        dialect, call = parse(given, head)
         service.admit(principal, call, dialect)
         admission.permit(principal, call)
         await service.reserve(len(body))

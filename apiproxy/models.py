@@ -52,6 +52,27 @@ class CatalogueModel(Revisioned):
         return self.name
 
 
+class ModelAlias(Revisioned):
+    """A name that clients use for one of another vendor's models -> the model that answers here."""
+
+    TOPIC: ClassVar[str] = "catalogue"
+
+    pattern = models.CharField(
+        max_length=200,
+        unique=True,
+        help_text="A name or a glob such as claude-*haiku*; the one with the most literal characters wins.",
+    )
+    target = models.CharField(max_length=200, help_text="A model of the catalogue.")
+
+    class Meta(Revisioned.Meta):
+        abstract = False
+        ordering: ClassVar = ["pattern"]
+        verbose_name_plural = "model aliases"
+
+    def __str__(self) -> str:
+        return f"{self.pattern} → {self.target}"
+
+
 class RequestLog(models.Model):
     """One row a request; nothing of what was asked or answered."""
 
@@ -63,6 +84,9 @@ class RequestLog(models.Model):
     dialect = models.CharField(max_length=20)
     action = models.CharField(max_length=20)
     model = models.CharField(max_length=200)
+    requested_model = models.CharField(
+        max_length=200, blank=True, help_text="As the client wrote it: with variants, or an alias."
+    )
     provider = models.CharField(max_length=20, blank=True)
     stream = models.BooleanField()
     status = models.IntegerField(help_text="What the client got; 499: it had left.")
@@ -88,3 +112,49 @@ class RequestLog(models.Model):
     def attempt_list(self) -> list[dict[str, Any]]:
         attempts: list[dict[str, Any]] = self.attempts
         return attempts
+
+
+class StoredResponse(models.Model):
+    """A Responses answer that later calls of the same key may build on; gone when it is past `expires_at`."""
+
+    response_id = models.CharField(max_length=64, primary_key=True)
+    # A plain number: unlimited callers (API_PASSWORD) share key 0.
+    key_id = models.BigIntegerField()
+    sealed = models.BinaryField(help_text="Input items and response, encrypted.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.response_id
+
+
+class StoredImage(models.Model):
+    """A picture in the site's storage that an answer linked; the file goes with the row."""
+
+    name = models.CharField(max_length=200, unique=True, help_text="In the storage.")
+    mime_type = models.CharField(max_length=60)
+    size_bytes = models.BigIntegerField()
+    request_id = models.CharField(max_length=40, db_index=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SelfTest(models.Model):
+    """One run of `selftest`: what the dialects made of their cases."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    version = models.CharField(max_length=40)
+    duration_ms = models.IntegerField()
+    results = models.JSONField(
+        default=list, help_text='[{"dialect", "case", "passed", "detail", "ms"}]'
+    )
+
+    class Meta:
+        ordering: ClassVar = ["-at"]
+        get_latest_by = "at"
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M}"

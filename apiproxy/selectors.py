@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from accounts.selectors import changed_public_ids_since
 from apiproxy.catalogue import Catalogue
-from apiproxy.models import CatalogueModel, RequestLog
+from apiproxy.models import CatalogueModel, ModelAlias, RequestLog
 from apiproxy.wire.types import Model, Thinking
 from credentials import selectors as credential_selectors
 from gateway.lib.credits import MICROS_PER_CREDIT
@@ -51,7 +51,10 @@ def changes_since(seen: dict[str, int]) -> Changes:
 
 
 def catalogue() -> Catalogue:
-    return Catalogue(_model(entry) for entry in CatalogueModel.objects.filter(listed=True))
+    return Catalogue(
+        map(_model, CatalogueModel.objects.filter(listed=True)),
+        ModelAlias.objects.values_list("pattern", "target"),
+    )
 
 
 def _model(entry: CatalogueModel) -> Model:

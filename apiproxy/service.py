@@ -16,6 +16,7 @@ from typing import Any
 from apiproxy import signatures
 from apiproxy.admission import Hold, Outcome, Principal, charge_of
 from apiproxy.dialects.base import Dialect, StreamRenderer
+from apiproxy.opening import open_answer
 from apiproxy.request import JSON, Headers, Reply, StreamReply
 from apiproxy.runtime import Runtime
 from apiproxy.trace import Trace
@@ -70,6 +71,7 @@ class Service:
         trace.dialect = dialect
         trace.action = call.action.value
         trace.model = call.model.id
+        trace.requested_model = call.requested_model
         trace.stream = call.stream
         trace.dropped = call.dropped
 
@@ -83,7 +85,7 @@ class Service:
 
     async def whole(self, dialect: Dialect) -> Reply:
         await self._prepare()
-        opened = await self._runtime.relay.open(self._call, self._trace)
+        opened = await open_answer(self._runtime.relay, self._call, self._trace)
         try:
             replies = self._see(opened.first)
             while batch := await opened.more():
@@ -106,7 +108,7 @@ class Service:
         opened = None
         try:
             await self._prepare()
-            opened = await self._runtime.relay.open(self._call, self._trace)
+            opened = await open_answer(self._runtime.relay, self._call, self._trace)
             batch = opened.first
             while batch:
                 replies = self._see(batch)

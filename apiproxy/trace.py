@@ -30,6 +30,8 @@ class Trace(Struct):
     key_id: int | None = None
     action: str = ""
     model: str = ""
+    requested_model: str = ""
+    """As the client wrote it: with its variants, or an alias."""
     stream: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)

@@ -141,3 +141,26 @@ class Price(Revisioned):
 
     def __str__(self) -> str:
         return self.pattern
+
+
+class Multiplier(Revisioned):
+    """What a variant of a model costs more, whatever the model: anti_truncation ×2."""
+
+    TOPIC: ClassVar[str] = "prices"
+
+    feature = models.CharField(
+        max_length=40,
+        unique=True,
+        help_text="anti_truncation, fake_stream, search, image_2k, image_4k, thinking_high and the like.",
+    )
+    factor = models.DecimalField(max_digits=8, decimal_places=3, default=1)
+
+    class Meta(Revisioned.Meta):
+        abstract = False
+        ordering: ClassVar = ["feature"]
+        constraints: ClassVar = [
+            models.CheckConstraint(name="multiplier_not_negative", condition=Q(factor__gte=0))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.feature} ×{self.factor.normalize():f}"

@@ -44,6 +44,9 @@ class History:
         self._open: dict[str, deque[tuple[_Turn, int]]] = {}
         """Unanswered calls by id, or by name where a legacy call has none."""
 
+    def is_empty(self) -> bool:
+        return not self._turns
+
     def add_user(self, parts: list[Json]) -> None:
         if parts:
             self._turn(from_model=False).parts.extend(parts)

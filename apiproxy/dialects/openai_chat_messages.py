@@ -5,26 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from apiproxy.dialects import media
+from apiproxy.dialects.call_ids import split_id
+from apiproxy.dialects.conversation import Conversation
 from apiproxy.dialects.fields import as_choice, as_list, as_name, as_object, as_text
 from apiproxy.dialects.function_names import FunctionNames
-from apiproxy.dialects.history import History, arguments_object, response_object
+from apiproxy.dialects.history import arguments_object, response_object
 from apiproxy.wire.types import Json, Model
 from gateway.lib.errors import InvalidRequest
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-# Older gateways hid a signature behind the id, as clients strip fields they do not know (gotcha 28).
-_SIGNATURE_MARKS = ("__thought__", "_TSIG_")
 # The upstream refuses a part without content.
 _BLANK = " "
 
 
 class _Reader:
     def __init__(self, model: Model, names: FunctionNames, remote: list[Json]) -> None:
-        # Gemini 3 is told by its strict signatures.
-        self.history = History(
-            media_in_results=model.strict_signatures, ends_with_user=model.strict_signatures
-        )
-        self.system: list[Json] = []
+        self.conversation = Conversation(model)
+        self._history = self.conversation.history
+        self._system = self.conversation.system
         self._names = names
         self._remote = remote
 
@@ -37,11 +35,11 @@ class _Reader:
             return False
         role = message.get("role")
         if role == "user":
-            self.history.add_user([{"text": content}])
+            self._history.add_user([{"text": content}])
         elif role == "assistant":
-            self.history.add_model([{"text": media.without_echoed_images(content)}])
+            self._history.add_model([{"text": media.without_echoed_images(content)}])
         elif role in ("system", "developer"):
-            self.system.append({"text": content})
+            self._system.append({"text": content})
         else:
             return False
         return True
@@ -49,7 +47,7 @@ class _Reader:
     def read(self, message: Json, at: str) -> None:
         role = as_choice(message.get("role"), f"{at}.role", _ROLES)
         if role == "user":
-            self.history.add_user(self._parts(message, at) or [{"text": _BLANK}])
+            self._history.add_user(self._parts(message, at) or [{"text": _BLANK}])
         elif role == "assistant":
             self._read_assistant(message, at)
         elif role in ("tool", "function"):
@@ -61,7 +59,7 @@ class _Reader:
         for part in self._parts(message, at):
             if "text" not in part:
                 raise InvalidRequest(f"{at}.content must be text", param=f"{at}.content")
-            self.system.append(part)
+            self._system.append(part)
 
     def _read_assistant(self, message: Json, at: str) -> None:
         given = [] if message.get("content") is None else self._parts(message, at)
@@ -78,13 +76,13 @@ class _Reader:
             parts.append(self._call_part(call, f"{at}.tool_calls[{number}]"))
         if (legacy := message.get("function_call")) is not None:
             parts.append({"functionCall": self._call("", legacy, f"{at}.function_call")})
-        self.history.add_model(parts)
+        self._history.add_model(parts)
         # A model's own picture is refused without its signature, which clients do not keep; a user's is welcome.
-        self.history.add_user([part for part in given if "text" not in part])
+        self._history.add_user([part for part in given if "text" not in part])
 
     def _call_part(self, value: Any, at: str) -> Json:
         call = as_object(value, at)
-        call_id, smuggled = _split_id(as_text(call.get("id") or "", f"{at}.id"))
+        call_id, smuggled = split_id(as_text(call.get("id") or "", f"{at}.id"))
         part: Json = {
             "functionCall": self._call(call_id, call.get("function"), f"{at}.function"),
         }
@@ -108,13 +106,13 @@ class _Reader:
     def _read_result(self, message: Json, at: str) -> None:
         call_id = ""
         if message["role"] == "tool":
-            call_id, _ = _split_id(as_name(message.get("tool_call_id"), f"{at}.tool_call_id"))
+            call_id, _ = split_id(as_name(message.get("tool_call_id"), f"{at}.tool_call_id"))
         name = message.get("name")
         if name is not None:
             name = self._names.upstream(as_name(name, f"{at}.name"))
         parts = self._parts(message, at)
         text = "\n".join(part["text"] for part in parts if "text" in part)
-        self.history.add_result(
+        self._history.add_result(
             call_id=call_id,
             name=name or "unknown_function",
             response=response_object(text),
@@ -163,17 +161,7 @@ def read_messages(
         if not reader.read_plain(message):
             at = f"messages[{number}]"
             reader.read(as_object(message, at), at)
-    if not reader.system:
-        return reader.history.contents(), None
-    if all(message["role"] in ("system", "developer") for message in messages):
-        # The upstream wants at least one content.
-        return [{"role": "user", "parts": reader.system}], None
-    contents = reader.history.contents()
-    if "image_output" in model.capabilities and not model.strict_signatures:
-        # Image models before Gemini 3 take no systemInstruction (reference 3.3); the first content is the user's.
-        contents[0]["parts"][:0] = reader.system
-        return contents, None
-    return contents, {"parts": reader.system}
+    return reader.conversation.canonical()
 
 
 def _calls(message: Json, at: str) -> list[Any]:
@@ -194,11 +182,3 @@ def _signature(holder: Json, at: str) -> str:
     if signature is None:
         return ""
     return as_text(signature, f"{at}.google.thought_signature")
-
-
-def _split_id(call_id: str) -> tuple[str, str]:
-    for mark in _SIGNATURE_MARKS:
-        if mark in call_id:
-            plain, _, signature = call_id.partition(mark)
-            return plain, signature
-    return call_id, ""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
-from apiproxy.wire import codec
+from apiproxy.dialects.content import (
+    arguments_text,
+    as_written,
+    call_name,
+    is_call,
+    media_url,
+    shown_text,
+)
 from apiproxy.wire.types import Call, Json, Usage
 from apiproxy.wire.usage import candidates
 
-_BACKTICKS = re.compile(r"`{3,}")
+__all__ = ["completion_id", "delta_of", "is_call", "logprobs", "tool_call", "usage_object"]
+
 _COMPLETION_PREFIX = "chatcmpl-"
 
 
@@ -19,62 +24,40 @@ def completion_id(call: Call) -> str:
 
 def delta_of(part: Json, call: Call) -> Json:
     """content, reasoning_content, images or audio; {} for what a client is not shown. Calls: see `tool_call`."""
-    text = part.get("text")
-    if isinstance(text, str) and text:
+    if text := shown_text(part):
         return {"reasoning_content" if part.get("thought") else "content": text}
-    if isinstance(blob := part.get("inlineData"), dict) and not part.get("thought"):
-        return _media(blob, call)
-    if isinstance(code := part.get("executableCode"), dict):
-        language = _text(code.get("language")).lower()
-        return {"content": _fenced(_text(code.get("code")), language)}
-    if isinstance(result := part.get("codeExecutionResult"), dict):
-        return {"content": _fenced(_text(result.get("output")), "")}
+    if not part.get("thought") and (url := media_url(part)):
+        return _media(part, url, call)
     return {}
 
 
-def _media(blob: Json, call: Call) -> Json:
-    mime, data = _text(blob.get("mimeType")), _text(blob.get("data"))
-    if mime.startswith("audio/"):
+def _media(part: Json, url: str, call: Call) -> Json:
+    blob = part.get("inlineData") or {}
+    if as_written(blob.get("mimeType")).startswith("audio/"):
         return {
             "audio": {
                 "id": "audio_" + call.head.request_id.removeprefix("req_"),
-                "data": data,
+                "data": as_written(blob.get("data")),
                 "transcript": "",
                 # Nothing is kept here that the id could be used for later.
                 "expires_at": int(call.head.received_at),
             }
         }
-    url = f"data:{mime};base64,{data}"
     if call.chat_images == "images":
         return {"images": [{"type": "image_url", "image_url": {"url": url}}]}
     return {"content": f"![image]({url})"}
 
 
-def _fenced(text: str, language: str) -> str:
-    longest = max((len(run) for run in _BACKTICKS.findall(text)), default=2)
-    fence = "`" * (longest + 1)
-    return f"\n{fence}{language}\n{text.rstrip()}\n{fence}\n"
-
-
 def tool_call(part: Json, call: Call) -> Json:
     """An entry of `tool_calls`, without the index that streams add. The relay has given every call an id."""
-    function = part["functionCall"]
-    name = _text(function.get("name"))
     entry: Json = {
-        "id": function.get("id"),
+        "id": part["functionCall"].get("id"),
         "type": "function",
-        "function": {
-            "name": call.function_names.get(name, name),
-            "arguments": codec.dumps(function.get("args") or {}).decode(),
-        },
+        "function": {"name": call_name(part, call), "arguments": arguments_text(part)},
     }
     if signature := part.get("thoughtSignature"):
         entry["extra_content"] = {"google": {"thought_signature": signature}}
     return entry
-
-
-def is_call(part: Json) -> bool:
-    return isinstance(part.get("functionCall"), dict)
 
 
 def usage_object(usage: Usage) -> Json:
@@ -105,13 +88,9 @@ def logprobs(candidate: Json) -> Json | None:
 
 
 def _token(item: Json) -> Json:
-    token = _text(item.get("token"))
+    token = as_written(item.get("token"))
     return {
         "token": token,
         "logprob": item.get("logProbability", 0.0),
         "bytes": list(token.encode("utf-8", "replace")),
     }
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -11,11 +11,13 @@ from msgspec import Struct, field
 Json = dict[str, Any]
 
 ImageStyle = Literal["markdown", "images"]
+ImageDelivery = Literal["inline", "url"]
 
 
 class Action(StrEnum):
     GENERATE = "generate"
     COUNT_TOKENS = "count_tokens"
+    EMBED = "embed"
 
 
 class Framing(StrEnum):
@@ -38,6 +40,20 @@ class Thinking(Struct, frozen=True):
     levels: tuple[str, ...] = ()
 
 
+class Variant(Struct, frozen=True):
+    """What a model name asks for beside the model (reference 6)."""
+
+    fake_stream: bool = False
+    """A streamed answer is made of a whole one."""
+    anti_truncation: bool = False
+    """A streamed answer that was cut is continued."""
+    thinking: str = ""
+    """max, high, medium, low, minimal, maxthinking or nothinking."""
+    search: bool = False
+    image_size: str = ""
+    """2K or 4K."""
+
+
 class Model(Struct, frozen=True):
     """One entry of the catalogue, or a name Google may know that the catalogue lacks."""
 
@@ -46,7 +62,7 @@ class Model(Struct, frozen=True):
     display_name: str = ""
     aliases: tuple[str, ...] = ()
     capabilities: frozenset[str] = frozenset({"chat"})
-    """Of: chat, vision, audio, tools, json, search, image_output, candidates."""
+    """Of: chat, vision, audio, tools, json, search, image_output, candidates, logprobs, embedding."""
     strict_signatures: bool = False
     """Gemini 3: the first call of each step must carry a thought signature (reference 3.3)."""
     tools_with_json: bool = False
@@ -57,6 +73,8 @@ class Model(Struct, frozen=True):
     created: int = 0
     listed: bool = True
     """False for a name that only passes through: a client may have made it up."""
+    variant: Variant = Variant()
+    """What the name this model was asked for by adds to the call."""
 
 
 class Head(Struct, frozen=True):
@@ -67,9 +85,18 @@ class Head(Struct, frozen=True):
     path_model: str = ""
     """Gemini dialect: the {model} of the path, percent-decoded."""
     path_method: str = ""
-    """Gemini dialect: generateContent, streamGenerateContent or countTokens."""
+    """Gemini dialect: generateContent, streamGenerateContent, countTokens, embedContent or batchEmbedContents."""
     sse: bool = True
     """Gemini dialect: the client asked for `alt=sse`."""
+
+
+class Kept(Struct):
+    """What is stored of a Responses call, so that a later one can build on it. `input`: its input items, those it was
+    continued from included. `response`: the response object, as it went to the client; b"" until it is complete."""
+
+    id: str
+    input: list[Json]
+    response: bytes = b""
 
 
 class Call(Struct):
@@ -83,7 +110,8 @@ class Call(Struct):
     action: Action
     stream: bool
     body: Json
-    """A Gemini `generateContent` request, camelCase wherever the gateway looks."""
+    """A Gemini `generateContent` request, camelCase wherever the gateway looks. EMBED: `batchEmbedContents`, or
+    `embedContent` where it has no `requests`."""
     framing: Framing = Framing.SSE
     include_usage: bool = False
     chat_images: ImageStyle = "markdown"
@@ -94,6 +122,13 @@ class Call(Struct):
     """Name sent upstream -> the client's own name, for those that had to be changed."""
     remote_parts: list[Json] = field(default_factory=list)
     """Parts of `body` shaped {"fileData": {"fileUri": "https://…"}} that are fetched and turned into inlineData."""
+    custom_tools: frozenset[str] = frozenset()
+    """Upstream names of the OpenAI tools that take free text: sent as functions with one string, `input`."""
+    answers: int = 1
+    """How many upstream calls make up the answer: image models give one picture a call. Each costs a call."""
+    image_delivery: ImageDelivery = "inline"
+    """"url": pictures are put into the site's storage and the answer links them (fileData with a fileUri)."""
+    kept: Kept | None = None
     dropped: list[str] = field(default_factory=list)
     """Fields of the client's body that have no meaning upstream; shown in the request's explanation."""
 

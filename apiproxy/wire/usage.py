@@ -63,14 +63,14 @@ def blocked(reply: Json) -> str:
 
 
 def delivers(reply: Json) -> bool:
-    """Whether a client would count it as an answer: visible text, a call, media or code; thoughts are none."""
+    """Whether a client would count it as an answer: visible text, a call, media, code or vectors; thoughts are none."""
     for candidate in candidates(reply):
         for part in parts(candidate):
             if part.get("thought"):
                 continue
             if part.get("text") or not _CONTENT_FIELDS.isdisjoint(part):
                 return True
-    return False
+    return "embedding" in reply or "embeddings" in reply
 
 
 def finished(reply: Json) -> bool:

@@ -32,7 +32,9 @@ def database(transactional_db):
     """Seen by every thread, and with the prices and models that migrations put in."""
     for migration in (
         "quotas.migrations.0002_default_prices",
+        "quotas.migrations.0004_default_multipliers",
         "apiproxy.migrations.0002_catalogue",
+        "apiproxy.migrations.0004_more_models",
     ):
         import_module(migration).seed(apps, None)
 

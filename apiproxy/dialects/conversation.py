@@ -1,0 +1,32 @@
+"""What the messages of a request come to: `contents` and `systemInstruction`, in the order and form Google accepts."""
+
+from __future__ import annotations
+
+from apiproxy.dialects.history import History
+from apiproxy.wire.types import Json, Model
+
+
+class Conversation:
+    """Readers put turns into `history` and instructions into `system`, as {"text": …} parts."""
+
+    def __init__(self, model: Model) -> None:
+        # Gemini 3 is told by its strict signatures.
+        self.history = History(
+            media_in_results=model.strict_signatures, ends_with_user=model.strict_signatures
+        )
+        self.system: list[Json] = []
+        self._model = model
+
+    def canonical(self) -> tuple[list[Json], Json | None]:
+        """(contents, systemInstruction or None)."""
+        if not self.system:
+            return self.history.contents(), None
+        if self.history.is_empty():
+            # The upstream wants at least one content.
+            return [{"role": "user", "parts": self.system}], None
+        contents = self.history.contents()
+        if "image_output" in self._model.capabilities and not self._model.strict_signatures:
+            # Image models before Gemini 3 take no systemInstruction (reference 3.3); the first content is the user's.
+            contents[0]["parts"][:0] = self.system
+            return contents, None
+        return contents, {"parts": self.system}
