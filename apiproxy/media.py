@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from apiproxy.config import ProxyConfig
+from apiproxy.wire.magic import mime_type_of
 from gateway.lib.errors import MediaRejected
 
 Json = dict[str, Any]
@@ -23,23 +24,6 @@ Json = dict[str, Any]
 _MAX_REDIRECTS = 3
 _MAX_URL_CHARACTERS = 4096
 _AT_ONCE = 4
-
-_MAGIC: tuple[tuple[bytes, int, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
-    (b"\xff\xd8\xff", 0, "image/jpeg"),
-    (b"GIF8", 0, "image/gif"),
-    (b"WEBP", 8, "image/webp"),
-    (b"heic", 8, "image/heic"),
-    (b"heix", 8, "image/heic"),
-    (b"mif1", 8, "image/heif"),
-    (b"%PDF-", 0, "application/pdf"),
-    (b"WAVE", 8, "audio/wav"),
-    (b"ID3", 0, "audio/mpeg"),
-    (b"OggS", 0, "audio/ogg"),
-    (b"fLaC", 0, "audio/flac"),
-    (b"ftypmp4", 4, "video/mp4"),
-    (b"ftypisom", 4, "video/mp4"),
-)
 
 
 class Media:
@@ -157,9 +141,8 @@ def _destination(url: str) -> tuple[str, int, bool]:
 
 
 def _sniffed(data: bytes) -> str:
-    for magic, offset, mime_type in _MAGIC:
-        if data.startswith(magic, offset):
-            return mime_type
+    if mime_type := mime_type_of(data):
+        return mime_type
     raise _rejected("is no image, document or sound that a model takes")
 
 

@@ -26,8 +26,9 @@ class Kind(StrEnum):
 class Piece(Struct):
     """One stretch of content. `opens`: it begins a block; whatever was open before it has ended.
 
-    `text`: of THOUGHT and TEXT, may be "". `part`: the canonical part of CALL and MEDIA. `signature`: the thought
-    signature the part carried, "" for none; an empty text with a signature comes through as a Piece of TEXT.
+    `text`: of THOUGHT and TEXT, may be "". `part`: the canonical part it came from, {} for what says that a call
+    failed. `signature`: the thought signature the part carried, "" for none; an empty text with a signature comes
+    through as a Piece of TEXT.
     """
 
     kind: Kind
@@ -55,8 +56,8 @@ class Blocks:
             return []
         candidate = found[0]
         pieces = [piece for part in parts(candidate) if (piece := self._piece(part)) is not None]
-        if text := finish.failed_call_text(candidate):
-            pieces.append(self._stretch(Kind.TEXT, text, ""))
+        if text := finish.failure_text(candidate):
+            pieces.append(self._stretch(Kind.TEXT, text, {}, ""))
         self.ending = finish.reason_of(candidate) or self.ending
         self.grounding = candidate.get("groundingMetadata") or self.grounding
         return pieces
@@ -71,15 +72,17 @@ class Blocks:
             return self._alone(Kind.CALL, part, signature)
         if part.get("thought"):
             text = part.get("text")
-            return self._stretch(Kind.THOUGHT, text, signature) if isinstance(text, str) else None
+            if not isinstance(text, str):
+                return None
+            return self._stretch(Kind.THOUGHT, text, part, signature)
         if isinstance(part.get("inlineData"), dict) or isinstance(part.get("fileData"), dict):
             return self._alone(Kind.MEDIA, part, signature)
         text = shown_text(part)
-        return self._stretch(Kind.TEXT, text, signature) if text or signature else None
+        return self._stretch(Kind.TEXT, text, part, signature) if text or signature else None
 
-    def _stretch(self, kind: Kind, text: str, signature: str) -> Piece:
+    def _stretch(self, kind: Kind, text: str, part: Json, signature: str) -> Piece:
         opens, self._open = self._open is not kind, kind
-        return Piece(kind, opens, text=text, signature=signature)
+        return Piece(kind, opens, text, part, signature)
 
     def _alone(self, kind: Kind, part: Json, signature: str) -> Piece:
         self._open = None

@@ -29,15 +29,44 @@ def url_citations(metadata: Any, pieces: list[Piece]) -> list[Json]:
         if not isinstance(support, dict) or not isinstance(support.get("segment"), dict):
             continue
         start, end = text.span(support["segment"])
-        found.extend(
-            _annotation(sources[index], start, end)
-            for index in _list(support.get("groundingChunkIndices"))
-            if isinstance(index, int) and 0 <= index < len(sources) and sources[index]
-        )
+        found.extend(_annotation(source, start, end) for source in _supporting(support, sources))
     if not found:
         # Sources without places: the whole answer rests on them.
         found = [_annotation(source, 0, text.length) for source in sources if source]
     return found
+
+
+def web_sources(metadata: Any) -> tuple[str, list[Json]]:
+    """(what was searched for, [{"url", "title"}])."""
+    if not isinstance(metadata, dict):
+        return "", []
+    queries = _list(metadata.get("webSearchQueries"))
+    query = queries[0] if queries and isinstance(queries[0], str) else ""
+    return query, [
+        source for chunk in _list(metadata.get("groundingChunks")) if (source := _source(chunk))
+    ]
+
+
+def web_citations(metadata: Any) -> list[Json]:
+    """[{"url", "title", "text"}], in order; `text` is what the source stands for, "" where that is not told."""
+    if not isinstance(metadata, dict):
+        return []
+    sources = [_source(chunk) for chunk in _list(metadata.get("groundingChunks"))]
+    found: list[Json] = []
+    for support in _list(metadata.get("groundingSupports")):
+        segment = support.get("segment") if isinstance(support, dict) else None
+        text = segment.get("text") if isinstance(segment, dict) else None
+        if isinstance(text, str):
+            found.extend({**source, "text": text} for source in _supporting(support, sources))
+    return found or [{**source, "text": ""} for source in sources if source]
+
+
+def _supporting(support: Json, sources: list[Json]) -> list[Json]:
+    return [
+        sources[index]
+        for index in _list(support.get("groundingChunkIndices"))
+        if isinstance(index, int) and 0 <= index < len(sources) and sources[index]
+    ]
 
 
 def _list(value: Any) -> list[Any]:

@@ -17,8 +17,13 @@ class Conversation:
         self.system: list[Json] = []
         self._model = model
 
-    def canonical(self) -> tuple[list[Json], Json | None]:
-        """(contents, systemInstruction or None)."""
+    def canonical(self, notes: list[str]) -> tuple[list[Json], Json | None]:
+        """(contents, systemInstruction or None); what had to be mended is appended to `notes`."""
+        contents, system = self._canonical()
+        notes.extend(self.history.notes)
+        return contents, system
+
+    def _canonical(self) -> tuple[list[Json], Json | None]:
         if not self.system:
             return self.history.contents(), None
         if self.history.is_empty():

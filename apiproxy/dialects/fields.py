@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from typing import Any
 
 from apiproxy.wire.types import Json
 from gateway.lib.errors import InvalidRequest
+
+_MOST_NOTED = 20
+_LONGEST_NOTED = 64
 
 
 def wrong(at: str, value: Any, expected: str) -> InvalidRequest:
@@ -80,6 +83,14 @@ def either(source: Json, *spellings: str) -> Any:
         if (value := source.get(key)) is not None:
             return value
     return None
+
+
+def not_understood(given: Json, known: Set[str], prefix: str = "") -> list[str]:
+    """The fields that have a value and mean nothing here, for `Call.dropped`."""
+    if given.keys() <= known:
+        return []
+    unknown = sorted(key for key in given.keys() - known if given[key] is not None)
+    return [prefix + key[:_LONGEST_NOTED] for key in unknown[:_MOST_NOTED]]
 
 
 def deeper_than(value: Any, limit: int) -> bool:

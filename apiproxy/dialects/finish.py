@@ -17,10 +17,15 @@ _FILTERED = frozenset(
         "IMAGE_RECITATION",
     }
 )
-_FAILED_CALLS = {
+_IN_WORDS = {
     "MALFORMED_FUNCTION_CALL": "The model wrote a function call that cannot be read.",
     "UNEXPECTED_TOOL_CALL": "The model called a tool that was not offered.",
     "TOO_MANY_TOOL_CALLS": "The model made too many tool calls in a row.",
+    "NO_IMAGE": "The model drew no picture.",
+    "IMAGE_OTHER": "The model could not draw this picture.",
+    "IMAGE_SAFETY": "The picture was withheld by the model's provider.",
+    "IMAGE_PROHIBITED_CONTENT": "The picture was withheld by the model's provider.",
+    "IMAGE_RECITATION": "The picture was withheld by the model's provider: it resembles others too much.",
 }
 
 
@@ -33,9 +38,18 @@ def openai_reason(reason: str, *, called: bool) -> str:
     return "tool_calls" if reason == "STOP" and called else "stop"
 
 
-def failed_call_text(candidate: Json) -> str:
-    """What to show of a call that failed upstream; "" for every other end."""
-    default = _FAILED_CALLS.get(reason_of(candidate))
+def anthropic_reason(reason: str, *, called: bool) -> str:
+    """As `openai_reason`. Which stop sequence ended an answer is never known."""
+    if reason in ("", "MAX_TOKENS"):
+        return "max_tokens"
+    if reason in _FILTERED:
+        return "refusal"
+    return "tool_use" if reason == "STOP" and called else "end_turn"
+
+
+def failure_text(candidate: Json) -> str:
+    """What to show of a call or a picture that failed upstream; "" for every other end."""
+    default = _IN_WORDS.get(reason_of(candidate))
     if default is None:
         return ""
     message = candidate.get("finishMessage")

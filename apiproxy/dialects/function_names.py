@@ -19,6 +19,8 @@ class FunctionNames:
         """Upstream name -> the client's name, for those that differ."""
         self._upstream = {name: name for name in declared if _ACCEPTED.fullmatch(name)}
         self._taken = set(self._upstream)
+        self._numbers: dict[str, int] = {}
+        """The last one that was put behind a name."""
 
     def upstream(self, name: str) -> str:
         known = self._upstream.get(name)
@@ -32,11 +34,12 @@ class FunctionNames:
         return chosen
 
     def _unused(self, name: str) -> str:
-        candidate, number = name, 1
+        candidate, number = name, self._numbers.get(name, 1)
         while candidate in self._taken:
             number += 1
             tail = f"_{number}"
             candidate = name[: _MAX_LENGTH - len(tail)] + tail
+        self._numbers[name] = number
         return candidate
 
 

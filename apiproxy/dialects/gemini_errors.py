@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from apiproxy.wire.types import Json
-from gateway.lib.errors import GatewayError
+from gateway.lib.errors import GatewayError, QuotaExhausted
 
 _TYPE = "type.googleapis.com/google.rpc."
+# How Google says that waiting does not help (reference 2.7, 2.8): without it gemini-cli asks again for minutes.
+_EXHAUSTED = {
+    "@type": _TYPE + "ErrorInfo",
+    "reason": "QUOTA_EXHAUSTED",
+    "domain": "cloudcode-pa.googleapis.com",
+}
 _STATUS = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -39,6 +45,8 @@ def _details(error: GatewayError, request_id: str) -> list[Json]:
     if error.param is not None:
         violation = {"field": error.param, "description": error.message}
         details.append({"@type": _TYPE + "BadRequest", "fieldViolations": [violation]})
+    if isinstance(error, QuotaExhausted):
+        details.append(_EXHAUSTED)
     if error.retry_after_s is not None:
         details.append({"@type": _TYPE + "RetryInfo", "retryDelay": f"{error.retry_after_s:g}s"})
     return details

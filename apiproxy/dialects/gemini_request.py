@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiproxy.dialects import gemini_contents, gemini_embed
 from apiproxy.dialects.base import Resolve
-from apiproxy.dialects.fields import as_flag, as_list, as_name, as_object
+from apiproxy.dialects.fields import as_flag, as_name, as_object
 from apiproxy.wire.types import Action, Call, Framing, Head, Json
-from gateway.lib.errors import InvalidRequest, UnknownRoute
+from gateway.lib.errors import UnknownRoute
 
 _ACTIONS = {
     "generateContent": Action.GENERATE,
     "streamGenerateContent": Action.GENERATE,
     "countTokens": Action.COUNT_TOKENS,
+    "embedContent": Action.EMBED,
+    gemini_embed.BATCH: Action.EMBED,
 }
 _STREAMING = "streamGenerateContent"
 # Both spellings come in (reference 3.1); only what the gateway or a provider reads is brought to one.
@@ -40,7 +43,11 @@ def parse(body: Json, head: Head, resolve: Resolve) -> Call:
     if action is None:
         raise UnknownRoute(f"there is no method {head.path_method[:64]!r} on models")
     model = resolve(head.path_model)
-    _check(body, action)
+    notes: list[str] = []
+    if action is Action.EMBED:
+        gemini_embed.check(body, head.path_method)
+    else:
+        _check(body, action, notes)
     return Call(
         head=head,
         dialect="gemini",
@@ -50,6 +57,7 @@ def parse(body: Json, head: Head, resolve: Resolve) -> Call:
         stream=head.path_method == _STREAMING,
         body=body,
         framing=Framing.SSE if head.sse else Framing.ARRAY,
+        dropped=notes,
     )
 
 
@@ -64,7 +72,8 @@ def parse_chat_body(body: Json, head: Head, resolve: Resolve) -> Call:
     requested = as_name(body.pop("model", None), "model")
     stream = as_flag(body.pop("stream", None), "stream")
     model = resolve(requested)
-    _check(body, Action.GENERATE)
+    notes: list[str] = []
+    _check(body, Action.GENERATE, notes)
     return Call(
         head=head,
         dialect="gemini",
@@ -73,27 +82,20 @@ def parse_chat_body(body: Json, head: Head, resolve: Resolve) -> Call:
         action=Action.GENERATE,
         stream=stream,
         body=body,
+        dropped=notes,
     )
 
 
-def _check(body: Json, action: Action) -> None:
+def _check(body: Json, action: Action, notes: list[str]) -> None:
     as_object(body, "")
     _normalise(body)
     if action is Action.COUNT_TOKENS and body.get("generateContentRequest") is not None:
         at = "generateContentRequest"
         inner = as_object(body[at], at)
         _normalise(inner)
-        _check_contents(inner.get("contents"), f"{at}.contents")
+        inner["contents"] = gemini_contents.mended(inner.get("contents"), f"{at}.contents", notes)
     else:
-        _check_contents(body.get("contents"), "contents")
-
-
-def _check_contents(value: Any, at: str) -> None:
-    contents = as_list(value, at)
-    if not contents:
-        raise InvalidRequest(f"{at} must hold at least one content", param=at)
-    for number, content in enumerate(contents):
-        as_object(content, f"{at}[{number}]")
+        body["contents"] = gemini_contents.mended(body.get("contents"), "contents", notes)
 
 
 def _normalise(body: Json) -> None:

@@ -93,7 +93,9 @@ def note_penalties(body: Json, dropped: list[str]) -> None:
     )
 
 
-def add_response_format(config: Json, value: Any, at: str) -> None:
+def add_response_format(
+    config: Json, value: Any, at: str, dropped: list[str] | None = None
+) -> None:
     if value is None:
         return
     given = as_object(value, at)
@@ -103,19 +105,30 @@ def add_response_format(config: Json, value: Any, at: str) -> None:
     config["responseMimeType"] = "application/json"
     if kind == "json_schema":
         wrapped = as_object(given.get("json_schema"), f"{at}.json_schema")
-        if (wanted := wrapped.get("schema")) is not None:
-            config["responseJsonSchema"] = schema.clean(wanted, f"{at}.json_schema.schema")
+        add_output_schema(config, wrapped.get("schema"), f"{at}.json_schema.schema", dropped)
+
+
+def add_output_schema(config: Json, wanted: Any, at: str, dropped: list[str] | None = None) -> None:
+    """JSON mode; None: of any shape."""
+    config["responseMimeType"] = "application/json"
+    if wanted is not None:
+        config["responseJsonSchema"] = schema.clean(wanted, at, dropped)
 
 
 def add_modalities(config: Json, value: Any, model: Model) -> None:
-    """Image models are asked for pictures even by clients that do not know the field."""
+    """Models that draw or speak are asked to, even by clients that do not know the field."""
     if value is None:
         if "image_output" in model.capabilities:
             config["responseModalities"] = ["TEXT", "IMAGE"]
+        elif "tts" in model.id:
+            config["responseModalities"] = ["AUDIO"]
         return
     given = as_list(value, "modalities")
     wanted = [as_choice(item, f"modalities[{n}]", _MODALITIES) for n, item in enumerate(given)]
-    if wanted and wanted != ["text"]:
+    if "audio" in wanted:
+        # Models that speak do nothing else, also for clients that must say "text" beside it.
+        config["responseModalities"] = ["AUDIO"]
+    elif wanted and wanted != ["text"]:
         config["responseModalities"] = [word.upper() for word in dict.fromkeys(wanted)]
 
 

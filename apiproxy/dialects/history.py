@@ -2,7 +2,7 @@
 
 What is mended: neighbours of one role become one content; all answers to a model turn stand in one content right after
 it, one for each call and in the order of the calls; an answer nobody asked for becomes user text; the first turn is
-the user's; a last turn of calls that nobody answered goes away.
+the user's; a last turn of calls that nobody answered goes away. `notes` say what of this a client would want to know.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from apiproxy.wire import codec
 from apiproxy.wire.types import Json
 
 _OPENING = "(The conversation continues.)"
-_CONTINUE = "Continue."
+CONTINUE = "Continue."
 _NO_ANSWER = "No result was returned for this call."
 _MAX_DEPTH = 100
+_MOST_NOTES = 20
+_LONGEST_NAME = 64
 
 
 class _Turn:
@@ -43,6 +45,8 @@ class History:
         self._turns: list[_Turn] = []
         self._open: dict[str, deque[tuple[_Turn, int]]] = {}
         """Unanswered calls by id, or by name where a legacy call has none."""
+        self.notes: list[str] = []
+        """What was mended, in words; complete when `contents` was called."""
 
     def is_empty(self) -> bool:
         return not self._turns
@@ -65,10 +69,13 @@ class History:
         """`name` counts where the call is not found, or has no id."""
         waiting = self._open.get(_key(call_id, name))
         if not waiting:
+            self._note(f"the result for {_shown(call_id, name)} answers no open call: sent as text")
             text = codec.encode(response).decode()
             self.add_user([{"text": f"[Result of {name or 'a function'}] {text}"}, *media])
             return
         turn, position = waiting.popleft()
+        if turn is not self._turns[-1] or position < max(turn.answers, default=0):
+            self._note(f"the result for {_shown(call_id, name)} was put where its call expects it")
         answer = _answer(turn.calls[position], response)
         if media and self._media_in_results:
             answer["functionResponse"]["parts"] = media
@@ -80,16 +87,32 @@ class History:
         turns = self._turns
         if turns and turns[-1].calls and not turns[-1].answers:
             turns.pop()
+            self._note("the last turn calls functions and has no results: left out")
         contents: list[Json] = []
         for turn in turns:
             _append(contents, "model" if turn.from_model else "user", turn.parts)
             if turn.calls:
-                _append(contents, "user", _answers(turn) + turn.media)
+                _append(contents, "user", self._answers(turn) + turn.media)
         if not contents or contents[0]["role"] == "model":
             contents.insert(0, {"role": "user", "parts": [{"text": _OPENING}]})
+            self._note("the conversation does not begin with the user: a short user turn was added")
         if self._ends_with_user and contents[-1]["role"] == "model":
-            contents.append({"role": "user", "parts": [{"text": _CONTINUE}]})
+            contents.append({"role": "user", "parts": [{"text": CONTINUE}]})
+            self._note("this model continues no turn of its own: a short user turn was added")
         return contents
+
+    def _answers(self, turn: _Turn) -> list[Json]:
+        for position, call in enumerate(turn.calls):
+            if position not in turn.answers:
+                self._note(
+                    f"{_shown(call.get('id', ''), call['name'])} has no result: it is told so"
+                )
+                turn.answers[position] = _answer(call, {"error": _NO_ANSWER})
+        return [turn.answers[position] for position in range(len(turn.calls))]
+
+    def _note(self, words: str) -> None:
+        if len(self.notes) < _MOST_NOTES:
+            self.notes.append(words)
 
     def _turn(self, *, from_model: bool) -> _Turn:
         last = self._turns[-1] if self._turns else None
@@ -120,11 +143,8 @@ def _append(contents: list[Json], role: str, parts: list[Json]) -> None:
         contents.append({"role": role, "parts": parts})
 
 
-def _answers(turn: _Turn) -> list[Json]:
-    return [
-        turn.answers.get(position) or _answer(call, {"error": _NO_ANSWER})
-        for position, call in enumerate(turn.calls)
-    ]
+def _shown(call_id: str, name: str) -> str:
+    return f"the call {(call_id or name)[:_LONGEST_NAME]!r}"
 
 
 def _answer(call: Json, response: Json) -> Json:

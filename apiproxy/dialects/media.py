@@ -24,6 +24,7 @@ _MIME_OF_AUDIO_FORMAT = {
     "wav": "audio/wav",
     "mp3": "audio/mpeg",
     "ogg": "audio/ogg",
+    "opus": "audio/ogg",
     "flac": "audio/flac",
     "aac": "audio/aac",
     "webm": "audio/webm",

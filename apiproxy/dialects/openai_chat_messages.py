@@ -10,6 +10,7 @@ from apiproxy.dialects.conversation import Conversation
 from apiproxy.dialects.fields import as_choice, as_list, as_name, as_object, as_text
 from apiproxy.dialects.function_names import FunctionNames
 from apiproxy.dialects.history import arguments_object, response_object
+from apiproxy.dialects.tools import custom_arguments
 from apiproxy.wire.types import Json, Model
 from gateway.lib.errors import InvalidRequest
 
@@ -83,9 +84,11 @@ class _Reader:
     def _call_part(self, value: Any, at: str) -> Json:
         call = as_object(value, at)
         call_id, smuggled = split_id(as_text(call.get("id") or "", f"{at}.id"))
-        part: Json = {
-            "functionCall": self._call(call_id, call.get("function"), f"{at}.function"),
-        }
+        if call.get("type") == "custom":
+            made = self._custom_call(call_id, call.get("custom"), f"{at}.custom")
+        else:
+            made = self._call(call_id, call.get("function"), f"{at}.function")
+        part: Json = {"functionCall": made}
         if signature := _signature(call, at) or smuggled:
             part["thoughtSignature"] = signature
         return part
@@ -102,6 +105,11 @@ class _Reader:
         if call_id:
             call["id"] = call_id
         return call
+
+    def _custom_call(self, call_id: str, value: Any, at: str) -> Json:
+        custom = as_object(value, at)
+        arguments = custom_arguments(as_text(custom.get("input"), f"{at}.input"))
+        return self._call(call_id, {"name": custom.get("name"), "arguments": arguments}, at)
 
     def _read_result(self, message: Json, at: str) -> None:
         call_id = ""
@@ -150,9 +158,9 @@ class _Reader:
 
 
 def read_messages(
-    value: Any, model: Model, names: FunctionNames, remote: list[Json]
+    value: Any, model: Model, names: FunctionNames, remote: list[Json], dropped: list[str]
 ) -> tuple[list[Json], Json | None]:
-    """(contents, systemInstruction or None). Parts to be fetched are appended to `remote`."""
+    """(contents, systemInstruction or None). Parts to be fetched are appended to `remote`, what was mended to `dropped`."""
     messages = as_list(value, "messages")
     if not messages:
         raise InvalidRequest("messages must hold at least one message", param="messages")
@@ -161,7 +169,7 @@ def read_messages(
         if not reader.read_plain(message):
             at = f"messages[{number}]"
             reader.read(as_object(message, at), at)
-    return reader.conversation.canonical()
+    return reader.conversation.canonical(dropped)
 
 
 def _calls(message: Json, at: str) -> list[Any]:

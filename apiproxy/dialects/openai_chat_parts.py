@@ -10,6 +10,7 @@ from apiproxy.dialects.content import (
     media_url,
     shown_text,
 )
+from apiproxy.dialects.tools import custom_input
 from apiproxy.wire.types import Call, Json, Usage
 from apiproxy.wire.usage import candidates
 
@@ -50,11 +51,14 @@ def _media(part: Json, url: str, call: Call) -> Json:
 
 def tool_call(part: Json, call: Call) -> Json:
     """An entry of `tool_calls`, without the index that streams add. The relay has given every call an id."""
-    entry: Json = {
-        "id": part["functionCall"].get("id"),
-        "type": "function",
-        "function": {"name": call_name(part, call), "arguments": arguments_text(part)},
-    }
+    made = part["functionCall"]
+    entry: Json = {"id": made.get("id")}
+    if as_written(made.get("name")) in call.custom_tools:
+        text = custom_input(made.get("args"))
+        entry |= {"type": "custom", "custom": {"name": call_name(part, call), "input": text}}
+    else:
+        function = {"name": call_name(part, call), "arguments": arguments_text(part)}
+        entry |= {"type": "function", "function": function}
     if signature := part.get("thoughtSignature"):
         entry["extra_content"] = {"google": {"thought_signature": signature}}
     return entry

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
-from apiproxy.dialects import citations, finish
+from apiproxy.dialects import citations, finish, speech
 from apiproxy.dialects.openai_chat_parts import (
     completion_id,
     delta_of,
@@ -42,7 +41,7 @@ def _choice(call: Call, candidate: Json, index: int, numbered: bool) -> Json:
     answer = _Answer(call)
     for number, part in enumerate(parts(candidate)):
         answer.add(part, number if numbered else -1)
-    answer.add({"text": finish.failed_call_text(candidate)}, -1)
+    answer.add({"text": finish.failure_text(candidate)}, -1)
     reason = finish.openai_reason(finish.reason_of(candidate), called=bool(answer.calls))
     return {
         "index": index,
@@ -76,7 +75,8 @@ class _Answer:
         self._pieces: list[citations.Piece] = []
         self._reasoning: list[str] = []
         self._images: list[Json] = []
-        self._audio: list[Json] = []
+        self._audio: Json = {}
+        self._sounds: list[Json] = []
 
     def add(self, part: Json, number: int) -> None:
         if is_call(part):
@@ -90,7 +90,8 @@ class _Answer:
             self._reasoning.append(thought)
         self._images += delta.get("images", [])
         if (audio := delta.get("audio")) is not None:
-            self._audio.append(audio)
+            self._audio = self._audio or audio
+            self._sounds.append(part["inlineData"])
 
     def message(self, grounding: Any) -> Json:
         content = "".join(piece.text for piece in self._pieces)
@@ -103,15 +104,8 @@ class _Answer:
         if self._images:
             message["images"] = self._images
         if self._audio:
-            message["audio"] = _joined(self._audio)
+            data = speech.data_of(self._sounds, self._call.sound_format)
+            message["audio"] = {**self._audio, "data": data}
         if cited := citations.url_citations(grounding, self._pieces):
             message["annotations"] = cited
         return message
-
-
-def _joined(pieces: list[Json]) -> Json:
-    """Base64 texts cannot be strung together, the bytes can."""
-    if len(pieces) == 1:
-        return pieces[0]
-    data = b"".join(base64.b64decode(piece["data"]) for piece in pieces)
-    return {**pieces[0], "data": base64.b64encode(data).decode()}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiproxy.dialects import generation, thinking
+from apiproxy.dialects import generation, speech, thinking
 from apiproxy.dialects.base import Resolve
-from apiproxy.dialects.fields import as_flag, as_name, as_object, as_text, either
+from apiproxy.dialects.fields import as_flag, as_name, as_object, as_text, either, not_understood
 from apiproxy.dialects.openai_chat_messages import read_messages
 from apiproxy.dialects.openai_chat_tools import read_choice, read_tools
 from apiproxy.dialects.tools import settle_conflicts
@@ -62,19 +62,17 @@ _GOOGLE_FIELDS = frozenset(
         "safetySettings",
     }
 )
-_MOST_NOTED = 20
-_LONGEST_NOTED = 64
 
 
 def parse(body: Json, head: Head, resolve: Resolve) -> Call:
     as_object(body, "")
     requested = as_name(body.get("model"), "model")
     model = resolve(requested)
-    dropped = _not_understood(body)
+    dropped = not_understood(body, _UNDERSTOOD)
     remote: list[Json] = []
-    tools = read_tools(body)
+    tools = read_tools(body, dropped)
     names = tools.names()
-    contents, system = read_messages(body.get("messages"), model, names, remote)
+    contents, system = read_messages(body.get("messages"), model, names, remote, dropped)
     google, at = _google(body, dropped)
     canonical: Json = {"contents": contents}
     if system is not None:
@@ -87,27 +85,23 @@ def parse(body: Json, head: Head, resolve: Resolve) -> Call:
         canonical["generationConfig"] = config
     _add_rest(canonical, body, google, at)
     settle_conflicts(canonical, model, dropped)
+    stream = as_flag(body.get("stream"), "stream")
     return Call(
         head=head,
         dialect="openai-chat",
         model=model,
         requested_model=requested,
         action=Action.GENERATE,
-        stream=as_flag(body.get("stream"), "stream"),
+        stream=stream,
         body=canonical,
         include_usage=_include_usage(body.get("stream_options")),
         single_tool_call=_single_tool_call(body.get("parallel_tool_calls")),
         function_names=names.changed,
         remote_parts=remote,
+        sound_format=speech.read_format(body.get("audio"), stream=stream, dropped=dropped),
+        custom_tools=tools.custom(names),
         dropped=dropped,
     )
-
-
-def _not_understood(body: Json) -> list[str]:
-    if body.keys() <= _UNDERSTOOD:
-        return []
-    unknown = sorted(key for key in body.keys() - _UNDERSTOOD if body[key] is not None)
-    return [key[:_LONGEST_NOTED] for key in unknown[:_MOST_NOTED]]
 
 
 def _google(body: Json, dropped: list[str]) -> tuple[Json, str]:
@@ -121,8 +115,7 @@ def _google(body: Json, dropped: list[str]) -> tuple[Json, str]:
     if google is None:
         return {}, at
     options = as_object(google, at)
-    unknown = sorted(options.keys() - _GOOGLE_FIELDS)[:_MOST_NOTED]
-    dropped.extend(f"{at}.{key[:_LONGEST_NOTED]}" for key in unknown)
+    dropped.extend(not_understood(options, _GOOGLE_FIELDS, f"{at}."))
     return options, at
 
 
@@ -135,7 +128,9 @@ def _generation_config(body: Json, google: Json, at: str, model: Model, dropped:
         generation.add_candidates(config, body.get("n"), model)
         generation.add_logprobs(config, body, model, dropped)
         generation.note_penalties(body, dropped)
-        generation.add_response_format(config, body.get("response_format"), "response_format")
+        generation.add_response_format(
+            config, body.get("response_format"), "response_format", dropped
+        )
     generation.add_modalities(config, body.get("modalities"), model)
     generation.add_speech(config, body.get("audio"))
     generation.add_image_config(config, body.get("image_config"), "image_config")

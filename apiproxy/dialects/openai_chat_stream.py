@@ -18,15 +18,13 @@ from apiproxy.dialects.openai_chat_parts import (
     usage_object,
 )
 from apiproxy.dialects.openai_errors import error_object
-from apiproxy.dialects.replies import index_of
+from apiproxy.dialects.replies import index_of, only_text
 from apiproxy.wire import codec
 from apiproxy.wire.types import Call, Json, Usage
 from apiproxy.wire.usage import blocked, candidates, parts
 from gateway.lib.errors import GatewayError
 
 DONE = b"data: [DONE]\n\n"
-
-_PLAIN_CANDIDATE_KEYS = 2  # content and index
 
 
 class _Choice:
@@ -66,22 +64,8 @@ class ChatStream:
         """Choice 0 has begun and nothing forbids the short way."""
 
     def feed(self, reply: Json) -> bytes:
-        if self._only_text:
-            try:
-                (candidate,) = reply["candidates"]
-                (part,) = candidate["content"]["parts"]
-                text = part["text"]
-            except (KeyError, TypeError, ValueError):
-                return self._feed_any(reply)
-            if (
-                len(part) == 1
-                and len(candidate) <= _PLAIN_CANDIDATE_KEYS
-                and not candidate.get("index")
-                and "finishReason" not in candidate
-                and type(text) is str
-                and text
-            ):
-                return self._text_start + codec.dumps(text) + self._text_end
+        if self._only_text and (text := only_text(reply)):
+            return self._text_start + codec.dumps(text) + self._text_end
         return self._feed_any(reply)
 
     def _feed_any(self, reply: Json) -> bytes:
@@ -107,7 +91,7 @@ class ChatStream:
             if delta:
                 out.append(self._chunk(choice.index, delta, tokens=tokens))
                 tokens = None
-        if text := finish.failed_call_text(candidate):
+        if text := finish.failure_text(candidate):
             out.append(self._chunk(choice.index, {"content": text}))
         choice.ending = finish.reason_of(candidate) or choice.ending
         if self._cites:

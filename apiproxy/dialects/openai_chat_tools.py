@@ -11,11 +11,12 @@ from apiproxy.wire.types import Json
 from gateway.lib.errors import InvalidRequest
 
 _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
+_NAMED = ("function", "custom")
 _MODES_WITH_NAMES = {"auto": "VALIDATED", "required": "ANY"}
 
 
-def read_tools(body: Json) -> Tools:
-    tools = Tools()
+def read_tools(body: Json, dropped: list[str]) -> Tools:
+    tools = Tools(dropped)
     if (given := body.get("tools")) is not None:
         for number, tool in enumerate(as_list(given, "tools")):
             _add(tools, as_object(tool, f"tools[{number}]"), f"tools[{number}]")
@@ -33,12 +34,17 @@ def _add(tools: Tools, tool: Json, at: str) -> None:
     if kind == "function" or (kind is None and "function" in tool):
         tools.add_function(tool.get("function"), f"{at}.function")
         return
+    if kind == "custom":
+        tools.add_custom(tool.get("custom"), f"{at}.custom")
+        return
     if kind is None:
         # Google's own way of writing it: {"google_search": {}}.
         kind = next((key for key in tool if key in BUILT_IN_TYPES), None)
     name = built_in(kind) if isinstance(kind, str) else None
     if name is None:
-        raise wrong(f"{at}.type", kind, "function, web_search, code_execution or url_context")
+        raise wrong(
+            f"{at}.type", kind, "function, custom, web_search, code_execution or url_context"
+        )
     tools.add_built_in(name)
 
 
@@ -56,12 +62,13 @@ def read_choice(body: Json, tools: Tools, names: FunctionNames) -> Json | None:
         return _allowed(given, at, tools, names)
     if at == "function_call":
         return _forced(given, at, tools, names)
-    if given.get("type") == "function":
-        return _forced(given.get("function"), f"{at}.function", tools, names)
-    if isinstance(kind := given.get("type"), str) and built_in(kind):
+    kind = given.get("type")
+    if kind in _NAMED:
+        return _forced(given.get(kind), f"{at}.{kind}", tools, names)
+    if isinstance(kind, str) and built_in(kind):
         # The upstream decides on its own when to use its tools.
         return None
-    raise wrong(f"{at}.type", given.get("type"), "function or allowed_tools")
+    raise wrong(f"{at}.type", kind, "function, custom or allowed_tools")
 
 
 def _without_functions(tools: Tools, config: Json) -> Json | None:
@@ -83,11 +90,12 @@ def _allowed(choice: Json, at: str, tools: Tools, names: FunctionNames) -> Json 
     for number, item in enumerate(as_list(choice.get("tools"), f"{at}.tools")):
         here = f"{at}.tools[{number}]"
         tool = as_object(item, here)
-        if (wrapped := tool.get("function")) is not None:
-            here = f"{here}.function"
-            tool = as_object(wrapped, here)
-        elif tool.get("type") != "function":
+        kind = tool.get("type", "function")
+        if kind not in _NAMED:
             continue
+        if (wrapped := tool.get(kind)) is not None:
+            here = f"{here}.{kind}"
+            tool = as_object(wrapped, here)
         name = as_name(tool.get("name"), f"{here}.name")
         allowed.append(names.upstream(tools.require(name, f"{here}.name")))
     if not allowed:

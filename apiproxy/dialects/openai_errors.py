@@ -12,10 +12,13 @@ _SERVER = "server_error"
 _SHAPES: dict[type[errors.GatewayError], tuple[str, str | None]] = {
     errors.InvalidRequest: (_REQUEST, None),
     errors.MediaRejected: (_REQUEST, None),
+    errors.PreviousResponseNotFound: (_REQUEST, "previous_response_not_found"),
     errors.UpstreamRefused: (_REQUEST, None),
-    errors.AuthenticationFailed: (_REQUEST, "invalid_api_key"),
+    # OpenAI says _REQUEST here too, by which litellm takes it for a bad request unless the text is OpenAI's own.
+    errors.AuthenticationFailed: ("authentication_error", "invalid_api_key"),
     errors.PermissionDenied: ("permission_error", None),
     errors.UnknownModel: (_REQUEST, "model_not_found"),
+    errors.ResponseNotFound: (_REQUEST, None),
     errors.UnknownRoute: (_REQUEST, "unknown_url"),
     errors.MethodNotAllowed: (_REQUEST, "method_not_supported"),
     errors.BodyTooLarge: (_REQUEST, None),

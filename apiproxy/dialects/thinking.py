@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiproxy.dialects.fields import as_choice, as_flag, as_integer, either
-from apiproxy.wire.types import Json, Thinking
+from apiproxy.wire.types import Json, Model, Thinking
 from gateway.lib.errors import InvalidRequest
 
 _DYNAMIC = -1
@@ -22,6 +22,9 @@ _BUDGETS = {
 _LEVELS = ("minimal", "low", "medium", "high")
 _BUDGET_OF_LEVEL = (("minimal", 512), ("low", 1024), ("medium", 8192))
 _MAX_BUDGET = 2**31 - 1
+# The words of model names. More than a model takes is cut to what it takes.
+_BUDGET_OF_NAME = {"high": 16_000, "medium": 8_192, "low": 1_024, "auto": _DYNAMIC}
+_MOST = ("max", "maxthinking")
 
 
 def default_config(thinking: Thinking) -> Json | None:
@@ -70,6 +73,33 @@ def from_native(thinking: Thinking, config: Json, at: str) -> Json | None:
         wanted = as_flag(include, f"{at}.include_thoughts")
         chosen["includeThoughts"] = wanted and chosen["includeThoughts"]
     return chosen
+
+
+def from_name(model: Model) -> Json | None:
+    """What the model's name asks for (reference 6.3); None where it asks for nothing or the model does not think."""
+    able, word = model.thinking, model.variant.thinking
+    if not word:
+        return None
+    if word == "budget":
+        return from_budget(able, model.variant.thinking_budget)
+    if word == "nothinking":
+        return from_budget(able, 0)
+    if able.control == "level":
+        return from_effort(able, "max" if word in _MOST else word, "model")
+    if word == "minimal":
+        return from_budget(able, 0 if able.can_disable else able.min_budget)
+    return from_budget(able, _MAX_BUDGET if word in _MOST else _BUDGET_OF_NAME[word])
+
+
+def most_tokens(thinking: Thinking, config: Json | None) -> int:
+    """How many tokens the model may think under this config; they count against its output limit (reference 3.3)."""
+    if thinking.control == "none":
+        return 0
+    config = config or {}
+    budget: int = config.get("thinkingBudget", _DYNAMIC)
+    if budget != _DYNAMIC:
+        return budget
+    return _BUDGETS[config.get("thinkingLevel", "high")]
 
 
 def _budget_config(thinking: Thinking, budget_tokens: int) -> Json:

@@ -12,6 +12,8 @@ Json = dict[str, Any]
 
 ImageStyle = Literal["markdown", "images"]
 ImageDelivery = Literal["inline", "url"]
+EmbeddingFormat = Literal["float", "base64"]
+SoundFormat = Literal["wav", "pcm16"]
 
 
 class Action(StrEnum):
@@ -48,10 +50,15 @@ class Variant(Struct, frozen=True):
     anti_truncation: bool = False
     """A streamed answer that was cut is continued."""
     thinking: str = ""
-    """max, high, medium, low, minimal, maxthinking or nothinking."""
+    """max, high, medium, low, minimal, maxthinking, nothinking or auto, or budget where a number is given."""
+    thinking_budget: int = 0
+    """Tokens; only where `thinking` is "budget"."""
     search: bool = False
     image_size: str = ""
     """2K or 4K."""
+
+
+PLAIN = Variant()
 
 
 class Model(Struct, frozen=True):
@@ -73,8 +80,20 @@ class Model(Struct, frozen=True):
     created: int = 0
     listed: bool = True
     """False for a name that only passes through: a client may have made it up."""
-    variant: Variant = Variant()
+    variant: Variant = PLAIN
     """What the name this model was asked for by adds to the call."""
+    variant_name: str = ""
+    """That name, "" where it adds nothing."""
+
+    @property
+    def name(self) -> str:
+        """What lists show it under."""
+        return self.variant_name or self.id
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return self.variant_name or self.display_name or self.id
 
 
 class Head(Struct, frozen=True):
@@ -85,18 +104,41 @@ class Head(Struct, frozen=True):
     path_model: str = ""
     """Gemini dialect: the {model} of the path, percent-decoded."""
     path_method: str = ""
-    """Gemini dialect: generateContent, streamGenerateContent, countTokens, embedContent or batchEmbedContents."""
+    """Gemini dialect: generateContent, streamGenerateContent, countTokens, embedContent or batchEmbedContents. Anthropic
+    dialect: countTokens, where only the tokens are asked for."""
     sse: bool = True
     """Gemini dialect: the client asked for `alt=sse`."""
 
 
 class Kept(Struct):
     """What is stored of a Responses call, so that a later one can build on it. `input`: its input items, those it was
-    continued from included. `response`: the response object, as it went to the client; b"" until it is complete."""
+    continued from included. `response`: the response object, with encrypted contents; b"" until it is complete."""
 
     id: str
     input: list[Json]
     response: bytes = b""
+
+
+class ToolForm(Struct, frozen=True):
+    """How the calls of a tool are written in the Responses dialect, where they are no plain function calls."""
+
+    item: str
+    """The type of the output item: function_call, custom_tool_call, local_shell_call …"""
+    name: str
+    namespace: str = ""
+
+
+class ResponsesRequest(Struct, frozen=True):
+    """What only an answer of the Responses dialect has to know of its request."""
+
+    echo: Json
+    """Fields that the response object repeats."""
+    tool_forms: dict[str, ToolForm]
+    """By the name sent upstream."""
+    encrypted: bool = False
+    """Reasoning items carry `encrypted_content`."""
+    signatures: bool = False
+    """It was asked for by name: a signature without a thought to show gets a reasoning item of its own."""
 
 
 class Call(Struct):
@@ -126,8 +168,16 @@ class Call(Struct):
     """Upstream names of the OpenAI tools that take free text: sent as functions with one string, `input`."""
     answers: int = 1
     """How many upstream calls make up the answer: image models give one picture a call. Each costs a call."""
+    attempts: int = 1
+    """How many upstream calls may be made to bring one answer to its end. They cost their tokens, not a call each."""
     image_delivery: ImageDelivery = "inline"
     """"url": pictures are put into the site's storage and the answer links them (fileData with a fileUri)."""
+    pictures_only: bool = False
+    """Only a picture counts as an answer: an upstream answer without one is neither delivered nor charged."""
+    embedding_format: EmbeddingFormat = "float"
+    sound_format: SoundFormat = "wav"
+    """What a whole chat answer carries speech in; streams carry the bare samples."""
+    responses: ResponsesRequest | None = None
     kept: Kept | None = None
     dropped: list[str] = field(default_factory=list)
     """Fields of the client's body that have no meaning upstream; shown in the request's explanation."""

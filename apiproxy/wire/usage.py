@@ -73,6 +73,18 @@ def delivers(reply: Json) -> bool:
     return "embedding" in reply or "embeddings" in reply
 
 
+def is_picture(part: Json) -> bool:
+    """Inline or linked; the sketches among the thoughts are none."""
+    media = part.get("inlineData") or part.get("fileData")
+    if not isinstance(media, dict) or part.get("thought"):
+        return False
+    return str(media.get("mimeType", "")).startswith("image/")
+
+
+def draws(reply: Json) -> bool:
+    return any(is_picture(part) for candidate in candidates(reply) for part in parts(candidate))
+
+
 def finished(reply: Json) -> bool:
     """Whether it says that nothing comes after it."""
     for candidate in candidates(reply):

@@ -3,10 +3,12 @@
 GatewayError                      status  code                      retryable
 ├── InvalidRequest                400     invalid_request           no
 │   ├── MediaRejected             400     media_rejected            no
+│   ├── PreviousResponseNotFound  400     previous_response_not_found  no
 │   └── UpstreamRefused           400     upstream_refused          no
 ├── AuthenticationFailed          401     invalid_api_key           no
 ├── PermissionDenied              403     permission_denied         no
 ├── UnknownModel                  404     model_not_found           no
+├── ResponseNotFound              404     response_not_found        no
 ├── UnknownRoute                  404     not_found                 no
 ├── MethodNotAllowed              405     method_not_allowed        no
 ├── BodyTooLarge                  413     body_too_large            no
@@ -58,6 +60,10 @@ class MediaRejected(InvalidRequest):
     code = "media_rejected"
 
 
+class PreviousResponseNotFound(InvalidRequest):
+    code = "previous_response_not_found"
+
+
 class UpstreamRefused(InvalidRequest):
     code = "upstream_refused"
 
@@ -75,6 +81,11 @@ class PermissionDenied(GatewayError):
 class UnknownModel(GatewayError):
     status = 404
     code = "model_not_found"
+
+
+class ResponseNotFound(GatewayError):
+    status = 404
+    code = "response_not_found"
 
 
 class UnknownRoute(GatewayError):

@@ -7,6 +7,7 @@ Each builder returns the objects of a stream without usage and metadata, which `
 import base64
 import itertools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +113,8 @@ def _text(asked: Asked, options: Json) -> list[Json]:
             return _tool_call(asked, options)
         if asked.model.output == "image":
             return _image(asked, options)
+        if asked.model.output == "audio":
+            return _speech(asked, options)
         if asked.config.get("responseMimeType") in ("application/json", "text/x.enum"):
             return _json(asked, options)
     thinking = asked.config.get("thinkingConfig", {})
@@ -126,6 +129,9 @@ def _text(asked: Asked, options: Json) -> list[Json]:
 
 
 def _said(asked: Asked, options: Json) -> str:
+    if "quote" in options:
+        found = re.search(options["quote"], json.dumps(asked.body, ensure_ascii=False))
+        return options.get("text", "") + (found[0] if found else "")
     if "text" in options:
         return options["text"]
     answers = answers_of(asked.last)
@@ -227,6 +233,17 @@ def _image(asked: Asked, options: Json) -> list[Json]:
     if options.get("text") or "".join(asked.config.get("responseModalities", [])) != "IMAGE":
         chunks.append(_chunk([{"text": options.get("text", "Here is the picture.")}]))
     return [*chunks, _chunk([asked.sign(blob, options)], **_finish(options))]
+
+
+def _speech(asked: Asked, options: Json) -> list[Json]:
+    """Bare samples, in pieces of any length."""
+    blobs = [
+        {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": base64.b64encode(samples).decode()}
+        for samples in (bytes(4), b"\x01\x00", bytes(2))
+    ]
+    chunks = [_chunk([{"inlineData": blob}]) for blob in blobs]
+    chunks[-1]["candidates"][0] |= _finish(options)
+    return chunks
 
 
 def _grounding(asked: Asked, options: Json) -> list[Json]:

@@ -63,12 +63,16 @@ def _embedded(body: Json, match: Json, state: State, path: str = "") -> Json:
     scope = Scope(model, False, state.signatures, "EmbedContentRequest")
     content = body.get("content", {})
     check_parts(content, "content", scope)
-    if any("text" not in part for part in content["parts"]):
+    if not model.embeds_media and any("text" not in part for part in content["parts"]):
         raise invalid(f"models/{model.name} embeds text only")
     size = body.get("outputDimensionality", _FULL_SIZE)
     if not 1 <= size <= _FULL_SIZE:
         raise scope.complaint("output_dimensionality", f"must be between 1 and {_FULL_SIZE}")
-    return {"values": _vector("".join(part["text"] for part in content["parts"]), size)}
+    return {"values": _vector("".join(map(_said, content["parts"])), size)}
+
+
+def _said(part: Json) -> str:
+    return part.get("text") or part.get("inlineData", {}).get("data", "")
 
 
 def _vector(text: str, size: int) -> list[float]:

@@ -61,7 +61,8 @@ async def generate_public(
     """``models/{model}:generateContent`` and ``:streamGenerateContent``."""
     model = public_model(match["model"], match["version"], match["method"])
     body = parse_public("GenerateContentRequest", record.body)
-    check_request(body, Scope(model, False, state.signatures))
+    scope = Scope(model, False, state.signatures, takes_json_schema=state.takes_json_schema)
+    check_request(body, scope)
     cache = body.get("cachedContent")
     if cache and cache not in state.caches:
         text = "CachedContent not found (or permission denied)"
@@ -80,7 +81,8 @@ async def generate_code_assist(
     if model is None or ("preview" in model.name and not account.preview):
         raise from_case("ca_model_missing")
     inner = body.get("request", {})
-    check_request(inner, Scope(model, True, state.signatures))
+    scope = Scope(model, True, state.signatures, takes_json_schema=state.takes_json_schema)
+    check_request(inner, scope)
     return await _answer(state, request, record, Asked(model, inner, True, state.signatures))
 
 

@@ -23,9 +23,11 @@ class Model:
     generation: int = 2
     output: str = "text"
     many_candidates: bool = True
+    continues_itself: bool = True  # a request may end with the model's turn
     takes_tools: bool = True
     takes_system: bool = True
     image_sizes: tuple[str, ...] = ()
+    embeds_media: bool = False
     code_assist: bool = True
     input_limit: int = 1048576
     output_limit: int = 65536
@@ -61,7 +63,9 @@ class Model:
         return shown
 
 
-def _third(name: str, title: str, *levels: str, off: bool = True) -> Model:
+def _third(
+    name: str, title: str, *levels: str, off: bool = True, continues_itself: bool = True
+) -> Model:
     return Model(
         name,
         title,
@@ -71,6 +75,20 @@ def _third(name: str, title: str, *levels: str, off: bool = True) -> Model:
         thinks_by_default=True,
         generation=3,
         many_candidates=False,
+        continues_itself=continues_itself,
+    )
+
+
+def _third_image(name: str, title: str) -> Model:
+    return Model(
+        name,
+        title,
+        generation=3,
+        output="image",
+        many_candidates=False,
+        image_sizes=("1K", "2K", "4K"),
+        code_assist=False,
+        output_limit=32768,
     )
 
 
@@ -90,6 +108,8 @@ _ALL = (
     _third("gemini-3.1-pro-preview", "Gemini 3.1 Pro Preview", "low", "medium", "high", off=False),
     _third("gemini-3.1-flash-lite", "Gemini 3.1 Flash-Lite", *LEVELS),
     _third("gemini-3.5-flash", "Gemini 3.5 Flash", *LEVELS),
+    _third("gemini-3.5-flash-lite", "Gemini 3.5 Flash-Lite", *LEVELS, continues_itself=False),
+    _third("gemini-3.8-flash", "Gemini 3.8 Flash", *LEVELS, continues_itself=False),
     Model(
         "gemini-2.5-flash-image",
         "Gemini 2.5 Flash Image",
@@ -113,6 +133,20 @@ _ALL = (
         code_assist=False,
         output_limit=32768,
     ),
+    _third_image("gemini-3.1-flash-lite-image", "Gemini 3.1 Flash-Lite Image"),
+    _third_image("gemini-3-pro-image", "Gemini 3 Pro Image"),
+    _third_image("gemini-3-pro-image-preview", "Gemini 3 Pro Image Preview"),
+    Model(
+        "gemini-2.5-flash-preview-tts",
+        "Gemini 2.5 Flash Preview TTS",
+        output="audio",
+        many_candidates=False,
+        takes_tools=False,
+        takes_system=False,
+        code_assist=False,
+        input_limit=8192,
+        output_limit=16384,
+    ),
     Model("gemma-4-31b-it", "Gemma 4 31B", generation=4, many_candidates=False, output_limit=32768),
     Model(
         "gemini-embedding-001",
@@ -121,6 +155,16 @@ _ALL = (
         output="embedding",
         code_assist=False,
         input_limit=2048,
+        output_limit=1,
+    ),
+    Model(
+        "gemini-embedding-2",
+        "Gemini Embedding 2",
+        methods=("embedContent", "batchEmbedContents", "countTokens"),
+        output="embedding",
+        embeds_media=True,
+        code_assist=False,
+        input_limit=8192,
         output_limit=1,
     ),
     Model(

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from tests.fakes.google_json_schema import check_json_schema
 from tests.fakes.google_shapes import PUBLIC_HARMS
 from tests.fakes.google_status import Refused, invalid
 from tests.fakes.google_turns import Scope, check_contents, check_parts
@@ -17,6 +18,8 @@ _NAME_RULE = (
 _MIME_TYPES = ("", "text/plain", "application/json", "text/x.enum")
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 _LONG_RATIOS = ("1:4", "4:1", "1:8", "8:1")
+# The modality of an answer beside text, by what a model puts out.
+_OUTPUTS = {"image": {"IMAGE"}, "audio": {"AUDIO"}}
 _BUILT_IN = (
     "googleSearch",
     "urlContext",
@@ -50,6 +53,7 @@ def check_request(body: Json, scope: Scope) -> None:
     _check_output(config, scope)
     _check_safety(body.get("safetySettings", []), scope)
     _check_tools(body.get("tools", []), scope)
+    _check_combination(body, scope)
     _check_tool_config(body, scope)
     _check_json_with_tools(config, body.get("tools", []), scope)
 
@@ -157,8 +161,20 @@ def _check_output(config: Json, scope: Scope) -> None:
         raise scope.complaint(f"generation_config.{name}", text)
     if has_schema:
         check_schema(config["responseSchema"], "generation_config.response_schema", scope)
-    wanted = set(config.get("responseModalities", [])) - {"TEXT"}
-    if wanted - ({"IMAGE"} if scope.model.output == "image" else set()):
+    if has_json_schema:
+        _check_takes_json_schema("responseJsonSchema", "generation_config", scope)
+        where = "generation_config.response_json_schema"
+        check_json_schema(config["responseJsonSchema"], where, scope)
+    modalities = config.get("responseModalities", [])
+    if scope.model.output == "audio" and modalities != ["AUDIO"]:
+        raise invalid(
+            "The requested combination of response modalities "
+            f"({', '.join(modalities) or 'TEXT'}) is not supported by the model. "
+            f"models/{scope.model.name} accepts the following combination of response modalities:\n"
+            "* AUDIO\n"
+        )
+    wanted = set(modalities) - {"TEXT"}
+    if wanted - _OUTPUTS.get(scope.model.output, set()):
         kinds = ", ".join(sorted(wanted)).lower()
         raise invalid(f"Model does not support the requested response modalities: {kinds}")
     if "imageConfig" in config:
@@ -168,7 +184,7 @@ def _check_output(config: Json, scope: Scope) -> None:
 def _check_image_config(image: Json, scope: Scope) -> None:
     if scope.model.output != "image":
         raise invalid(f"Image config is not enabled for models/{scope.model.name}")
-    ratios = _RATIOS + (_LONG_RATIOS if scope.model.image_sizes else ())
+    ratios = _RATIOS + (_LONG_RATIOS if "512" in scope.model.image_sizes else ())
     if image.get("aspectRatio", "1:1") not in ratios:
         text = f"aspect_ratio must be one of {', '.join(ratios)}"
         raise scope.complaint("generation_config.image_config.aspect_ratio", text)
@@ -213,9 +229,25 @@ def _check_tools(tools: list[Json], scope: Scope) -> None:
             if function["name"] in names:
                 raise invalid(f"Duplicate function declaration found: {function['name']}")
             names.add(function["name"])
-    has_built_in = any(name in tool for tool in tools for name in _BUILT_IN)
-    if names and has_built_in and not scope.model.is_third_generation:
+
+
+def _check_combination(body: Json, scope: Scope) -> None:
+    """Built-in tools beside functions. The texts for Gemini 3 were reported by users in public issues."""
+    has_built_in = any(name in tool for tool in body.get("tools", []) for name in _BUILT_IN)
+    if not (has_built_in and declared_functions(body)):
+        return
+    if not scope.model.is_third_generation:
         raise invalid("Tool use with function calling is unsupported")
+    if scope.code_assist:
+        raise invalid(
+            "Built-in tools and Custom tools (Function Calling) cannot be combined in the same "
+            "request. Please choose one to continue."
+        )
+    if not body.get("toolConfig", {}).get("includeServerSideToolInvocations"):
+        raise invalid(
+            "Please enable tool_config.include_server_side_tool_invocations to use Built-in tools "
+            "with Function calling."
+        )
 
 
 def _check_function(function: Json, path: str, scope: Scope) -> None:
@@ -224,14 +256,27 @@ def _check_function(function: Json, path: str, scope: Scope) -> None:
     if "parameters" in function and "parametersJsonSchema" in function:
         text = "only one of parameters and parameters_json_schema can be set"
         raise scope.complaint(path, text)
-    if not isinstance(function.get("parametersJsonSchema", {}), dict):
-        text = "schema must be an object"
-        raise scope.complaint(f"{path}.parameters_json_schema", text)
+    if "parametersJsonSchema" in function:
+        _check_takes_json_schema("parametersJsonSchema", path, scope)
+        where = f"{path}.parameters_json_schema"
+        check_json_schema(function["parametersJsonSchema"], where, scope)
+        kinds = function["parametersJsonSchema"].get("type", "object")
+        if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
+            raise scope.complaint(where, "schema should be of type object")
     if "parameters" in function:
         where = f"{path}.parameters"
         if function["parameters"].get("type") != "OBJECT":
             raise scope.complaint(where, "parameters schema should be of type OBJECT")
         check_schema(function["parameters"], where, scope)
+
+
+def _check_takes_json_schema(name: str, path: str, scope: Scope) -> None:
+    if not scope.takes_json_schema:
+        prefix = "request." if scope.code_assist else ""
+        raise invalid(
+            f"Invalid JSON payload received. Unknown name \"{name}\" at '{prefix}{path}': "
+            "Cannot find field."
+        )
 
 
 def check_schema(schema: Json, path: str, scope: Scope) -> None:
@@ -245,6 +290,9 @@ def check_schema(schema: Json, path: str, scope: Scope) -> None:
         raise scope.complaint(f"{path}.items", "missing field.")
     if "enum" in schema and kind != "STRING":
         raise scope.complaint(f"{path}.enum", "only allowed for STRING type")
+    if "" in schema.get("enum", []):
+        index = schema["enum"].index("")
+        raise scope.complaint(f"{path}.enum[{index}]", "cannot be empty")
     if kind == "STRING" and schema.get("format", "enum") not in ("enum", "date-time"):
         text = "only 'enum' and 'date-time' are supported for STRING type"
         raise scope.complaint(f"{path}.format", text)
@@ -258,6 +306,8 @@ def check_schema(schema: Json, path: str, scope: Scope) -> None:
         check_schema(schema["items"], f"{path}.items", scope)
     for index, inner in enumerate(schema.get("anyOf", [])):
         check_schema(inner, f"{path}.any_of[{index}]", scope)
+    for index, inner in enumerate(schema.get("prefixItems", [])):
+        check_schema(inner, f"{path}.prefix_items[{index}]", scope)
 
 
 def declared_functions(body: Json) -> list[Json]:

@@ -131,6 +131,7 @@ SCENARIOS: dict[str, Scenario] = {**_CONTENTS, **_VARIANTS, **_TOKEN, **_SETUP}
 
 CONTENT_OPTIONS = {
     "text",  # the whole answer
+    "quote",  # a pattern: what of the request it finds is put at the end of the text
     "chunks",  # one stream event each: a string, a list of parts, or a whole response object
     "thoughts",  # thought summary put before the text
     "thoughts_tokens",  # thoughtsTokenCount without a summary

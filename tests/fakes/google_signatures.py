@@ -30,6 +30,7 @@ class Issued:
 class SignatureBook:
     def __init__(self) -> None:
         self.issued: dict[bytes, Issued] = {}
+        self.takes_stand_ins = True
 
     def issue(self, model: str, family: str, part: dict[str, Any]) -> str:
         seed = f"{family}/{model}/{len(self.issued)}".encode()
@@ -44,6 +45,6 @@ class SignatureBook:
         if raw is None:
             return False
         if raw in _STAND_IN_BYTES:
-            return True
+            return self.takes_stand_ins
         issued = self.issued.get(raw)
         return issued is not None and issued.family == family

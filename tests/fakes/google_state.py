@@ -34,6 +34,7 @@ class State:
     def _forget_calls(self) -> None:
         self.book = ScriptBook()
         self.signatures = SignatureBook()
+        self.takes_json_schema = True  # parametersJsonSchema, responseJsonSchema
         self.requests: list[Recorded] = []
         self.operations: dict[str, dict[str, Any]] = {}
         self.channels: dict[str, dict[str, Any]] = {}

@@ -36,6 +36,7 @@ class Scope:
     code_assist: bool
     signatures: SignatureBook
     message: str = "GenerateContentRequest"
+    takes_json_schema: bool = True
 
     def complaint(self, path: str, text: str) -> Refused:
         if self.code_assist:
@@ -55,6 +56,8 @@ def check_contents(contents: list[Json], scope: Scope) -> None:
         check_parts(content, f"contents[{index}]", scope)
         _check_role(content, scope)
     _check_order(contents)
+    if scope.message == "GenerateContentRequest" and not scope.model.continues_itself:
+        _check_last_turn(contents[-1])
     _check_signatures(contents, scope)
 
 
@@ -124,6 +127,11 @@ def _check_order(contents: list[Json]) -> None:
                 raise invalid(_ANSWER_ORDER)
             if len(calls_of(before)) != len(answers):
                 raise invalid(_ANSWER_COUNT)
+
+
+def _check_last_turn(content: Json) -> None:
+    if content.get("role") == "model":
+        raise invalid("Requests ending with a model turn are not supported.")
 
 
 def current_turn(contents: list[Json]) -> int:

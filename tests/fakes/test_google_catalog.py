@@ -63,6 +63,14 @@ def test_one_embedding(fake, http):
         assert embed(http, **bad).status_code == 400
 
 
+def test_who_embeds_pictures(fake, http):
+    blob = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    body = {"content": {"parts": [blob]}}
+    assert embed(http, **body).status_code == 400
+    path = "/v1beta/models/gemini-embedding-2:embedContent"
+    assert http.post(path, json=body, headers=HEADERS).status_code == 200
+
+
 def test_many_embeddings_each_name_the_model(fake, http):
     model = "models/gemini-embedding-001"
     requests = [{"model": model, "content": content(text)} for text in "abc"]

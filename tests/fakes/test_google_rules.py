@@ -345,7 +345,6 @@ ACCEPTED = {
         ),
         None,
     ),
-    "built-in with functions on 3": (said("a", tools=[function(), {"googleSearch": {}}]), THIRD),
     "same role twice": (turns(ASK, ASK), None),
     "function role": (turns(ASK, ("model", CALL), ("function", RESULT)), None),
     "unsigned call before 3": (turns(ASK, ("model", CALL), ("user", RESULT)), None),
@@ -384,6 +383,17 @@ def test_accepted(caller, case):
     body, model = ACCEPTED[case]
     response = caller.send(body, model=model or "gemini-2.5-flash")
     assert response.status_code == 200, response.text
+
+
+def test_built_in_tools_beside_functions_on_3(caller):
+    both = {"tools": [function(), {"googleSearch": {}}]}
+    switch = {"toolConfig": {"includeServerSideToolInvocations": True}}
+    if caller.code_assist:
+        assert "cannot be combined" in caller.refusal(said("a", **both, **switch), model=THIRD)
+    else:
+        refusal = caller.refusal(said("a", **both), model=THIRD)
+        assert "include_server_side_tool_invocations" in refusal
+        assert caller.send(said("a", **both, **switch), model=THIRD).status_code == 200
 
 
 def test_several_faults_are_told_at_once(caller):
@@ -430,3 +440,29 @@ def test_an_image_model_wants_its_pictures_back_signed(gemini):
 )
 def test_image_config(gemini, config, model, status):
     assert gemini.send(configured(imageConfig=config), model=model).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("ratio", "model", "status"),
+    [
+        ("1:8", "gemini-3.1-flash-image", 200),
+        ("1:8", "gemini-3-pro-image", 400),
+        ("21:9", "gemini-3-pro-image", 200),
+    ],
+)
+def test_only_one_model_draws_very_long_shapes(gemini, ratio, model, status):
+    sent = configured(imageConfig={"aspectRatio": ratio})
+    assert gemini.send(sent, model=model).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("modalities", "status"), [(["AUDIO"], 200), (["TEXT"], 400), (["TEXT", "AUDIO"], 400)]
+)
+def test_a_model_that_speaks_does_nothing_else(gemini, modalities, status):
+    answer = gemini.send(
+        configured(responseModalities=modalities), model="gemini-2.5-flash-preview-tts"
+    )
+    assert answer.status_code == status
+    if status == 200:
+        part = answer.json()["candidates"][0]["content"]["parts"][0]
+        assert part["inlineData"]["mimeType"].startswith("audio/L16")

@@ -30,3 +30,9 @@ def test_whole_numbers_may_be_written_with_a_point():
     for value in (5.5, True, "5", float("inf"), 9):
         with pytest.raises(InvalidRequest):
             fields.as_integer(value, "n", 1, 8)
+
+
+def test_fields_without_meaning_are_told_shortly_and_only_with_a_value():
+    given = {"known": 1, "empty": None, "x" * 200: 1, "other": 0}
+    assert fields.not_understood(given, {"known"}, "in.") == ["in.other", "in." + "x" * 64]
+    assert len(fields.not_understood({str(number): 1 for number in range(99)}, set())) == 20

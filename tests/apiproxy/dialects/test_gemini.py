@@ -103,6 +103,54 @@ def test_both_spellings_at_once_are_left_to_the_upstream():
     assert parse(body).body == body
 
 
+def turn(role, *parts):
+    return {"role": role, "parts": list(parts)}
+
+
+CALLS = [{"functionCall": {"name": "f", "id": "a"}}, {"function_call": {"name": "f", "id": "b"}}]
+RESULTS = [{"functionResponse": {"name": "f", "id": name, "response": {}}} for name in "ab"]
+
+
+@pytest.mark.parametrize("fields", [{}, COUNT])
+def test_a_turn_that_a_client_keeps_in_pieces_is_one_content(fields):
+    pieces = [turn("model", part) for part in ({"text": "I look."}, *CALLS, {"text": ""})]
+    answers = [turn("user", RESULTS[0]), turn("function", RESULTS[1]), {"parts": [{"text": "so?"}]}]
+    contents = [*CONTENTS, *pieces, *answers]
+    call = parse({"contents": contents}, **fields)
+    assert call.body["contents"] == [
+        *CONTENTS,
+        turn("model", {"text": "I look."}, *CALLS, {"text": ""}),
+        turn("user", *RESULTS, {"text": "so?"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        [turn("user", {"text": "a"}), turn("user", {"text": "b"})],
+        [*CONTENTS, turn("model", *CALLS), turn("model"), {"role": "model"}],
+        [*CONTENTS, turn("model", *CALLS), {"role": "model", "parts": "x"}],
+        [turn("user", None), turn("user", "x")],
+    ],
+)
+def test_contents_without_calls_and_malformed_ones_stay_as_they_are(contents):
+    assert parse({"contents": contents}).body["contents"] == contents
+
+
+def test_a_result_that_stands_there_twice_is_sent_once():
+    results = [*RESULTS, RESULTS[0], {"functionResponse": {"name": "g", "response": {}}}]
+    call = parse({"contents": [*CONTENTS, turn("model", *CALLS), turn("user", *results)]})
+    assert call.body["contents"][-1] == turn("user", *RESULTS, results[-1])
+    assert call.dropped == ["the result for the call 'a' stood there twice"]
+
+
+def test_calls_that_share_an_id_keep_a_result_each():
+    calls, results = [CALLS[0], CALLS[0]], [RESULTS[0], RESULTS[0]]
+    contents = [*CONTENTS, turn("model", *calls), turn("user", *results)]
+    call = parse({"contents": contents})
+    assert (call.body["contents"], call.dropped) == (contents, [])
+
+
 def test_a_native_body_on_the_chat_route_brings_model_and_stream():
     body = BODY | {"model": "gemini-2.5-flash", "stream": True}
     assert gemini.is_gemini_body(body)
@@ -186,12 +234,21 @@ TYPE = "type.googleapis.com/google.rpc."
 def test_each_error_has_googles_status(error, status):
     shown = json.loads(gemini.render_error(error, "req_1"))
     assert list(shown) == ["error"]
+    first, *_ = shown["error"].pop("details")
+    assert first == {"@type": TYPE + "RequestInfo", "requestId": "req_1"}
     assert shown["error"] == {
         "code": error.status,
         "message": "m (request id: req_1)",
         "status": status,
-        "details": [{"@type": TYPE + "RequestInfo", "requestId": "req_1"}],
     }
+
+
+def test_an_exhausted_quota_says_that_waiting_does_not_help():
+    details = json.loads(gemini.render_error(errors.QuotaExhausted("used up"), "req_1"))
+    reasons = [detail.get("reason") for detail in details["error"]["details"]]
+    assert "QUOTA_EXHAUSTED" in reasons
+    details = json.loads(gemini.render_error(errors.RateLimited("wait", retry_after_s=2), "req_1"))
+    assert "QUOTA_EXHAUSTED" not in str(details)
 
 
 def test_an_error_tells_the_field_and_the_wait():

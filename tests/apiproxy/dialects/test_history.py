@@ -175,3 +175,48 @@ def test_arguments_become_objects():
     assert arguments_object('{"a": 1}') == {"a": 1}
     assert arguments_object("[1]") == {"input": [1]}
     assert arguments_object("{broken") == {"input": "{broken"}
+
+
+def test_what_was_mended_is_told():
+    made = history(ends_with_user=True)
+    made.add_model([call("f", "a"), call("f", "b")])
+    made.add_user([text("wait")])
+    answer(made, "b")
+    answer(made, "b")
+    made.add_model([text("so")])
+    made.contents()
+    assert made.notes == [
+        "the result for the call 'b' was put where its call expects it",
+        "the result for the call 'b' answers no open call: sent as text",
+        "the call 'a' has no result: it is told so",
+        "the conversation does not begin with the user: a short user turn was added",
+        "this model continues no turn of its own: a short user turn was added",
+    ]
+
+
+def test_calls_nobody_answered_are_told_when_they_go():
+    made = history()
+    made.add_user([text("hi")])
+    made.add_model([call("f", "a")])
+    made.contents()
+    assert made.notes == ["the last turn calls functions and has no results: left out"]
+
+
+def test_a_history_in_order_needs_no_words():
+    made = history()
+    made.add_user([text("hi")])
+    made.add_model([call("f", "a"), call("f", "b")])
+    answer(made, "a")
+    answer(made, "b")
+    made.add_user([text("and?")])
+    made.contents()
+    assert made.notes == []
+
+
+def test_words_about_a_broken_history_stay_few():
+    made = history()
+    for number in range(100):
+        answer(made, f"gone {number}" + "x" * 100)
+    made.contents()
+    assert len(made.notes) == 20
+    assert all(len(note) < 160 for note in made.notes)

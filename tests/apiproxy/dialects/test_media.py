@@ -61,7 +61,21 @@ def test_a_host_that_only_looks_like_youtube_is_fetched():
 
 @pytest.mark.parametrize(
     ("given", "mime"),
-    [("wav", "audio/wav"), ("MP3", "audio/mpeg"), ("m4a", "audio/mp4"), ("pcm16", "audio/pcm")],
+    [
+        ("wav", "audio/wav"),
+        ("MP3", "audio/mpeg"),
+        ("ogg", "audio/ogg"),
+        ("opus", "audio/ogg"),
+        ("flac", "audio/flac"),
+        ("aac", "audio/aac"),
+        ("webm", "audio/webm"),
+        ("aiff", "audio/aiff"),
+        ("m4a", "audio/mp4"),
+        ("pcm16", "audio/pcm"),
+        ("g711", "audio/basic"),
+        ("g711_ulaw", "audio/basic"),
+        ("g711_alaw", "audio/basic"),
+    ],
 )
 def test_audio_formats(given, mime):
     part = media.from_audio({"format": given, "data": "AAAA"}, "at")

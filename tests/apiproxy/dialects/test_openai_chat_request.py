@@ -27,6 +27,10 @@ def offered(**fields):
     return chat(tools=[{"type": "function", "function": {"name": "f", **fields}}])
 
 
+def custom(**fields):
+    return chat(tools=[{"type": "custom", "custom": {"name": "f", **fields}}])
+
+
 def chosen(choice):
     return offered() | {"tool_choice": choice}
 
@@ -130,7 +134,24 @@ MALFORMED = [
     (chat(tools={}), "tools"),
     (chat(tools=["f"]), "tools[0]"),
     (chat(tools=[{}]), "tools[0].type"),
-    (chat(tools=[{"type": "custom", "custom": {"name": "f"}}]), "tools[0].type"),
+    (chat(tools=[{"type": "wizard", "wizard": {"name": "f"}}]), "tools[0].type"),
+    (chat(tools=[{"type": "custom", "custom": {}}]), "tools[0].custom.name"),
+    (custom(format={"type": "odd"}), "tools[0].custom.format.type"),
+    (
+        custom(format={"type": "grammar", "grammar": {"syntax": "lark"}}),
+        "tools[0].custom.format.grammar.definition",
+    ),
+    (
+        chat(
+            messages=[
+                {
+                    "role": "assistant",
+                    "tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "f"}}],
+                }
+            ]
+        ),
+        "messages[0].tool_calls[0].custom.input",
+    ),
     (chat(tools=[{"type": ["function"]}]), "tools[0].type"),
     (chat(tools=[{"type": "function"}]), "tools[0].function"),
     (offered(name=""), "tools[0].function.name"),
@@ -144,7 +165,7 @@ MALFORMED = [
         offered(parameters={"anyOf": [{"type": "string"}, 5]}),
         "tools[0].function.parameters.anyOf[1]",
     ),
-    (offered(parameters=NESTED), "tools[0].function.parameters" + ".items" * 101),
+    (offered(parameters=NESTED), "tools[0].function.parameters" + ".items" * 61),
     (chat(functions=[5]), "functions[0]"),
     (chat(functions=[{"name": "f"}, {"name": "f"}]), "functions[1].name"),
     (chosen("sometimes"), "tool_choice"),

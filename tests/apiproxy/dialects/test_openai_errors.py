@@ -8,7 +8,7 @@ TABLE = [
     (errors.InvalidRequest("m", param="n"), "invalid_request_error", "invalid_value"),
     (errors.MediaRejected("m", param="messages[0]"), "invalid_request_error", "invalid_value"),
     (errors.UpstreamRefused("m"), "invalid_request_error", None),
-    (errors.AuthenticationFailed("m"), "invalid_request_error", "invalid_api_key"),
+    (errors.AuthenticationFailed("m"), "authentication_error", "invalid_api_key"),
     (errors.PermissionDenied("m"), "permission_error", None),
     (errors.UnknownModel("m", param="model"), "invalid_request_error", "model_not_found"),
     (errors.UnknownRoute("m"), "invalid_request_error", "unknown_url"),

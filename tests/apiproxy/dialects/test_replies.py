@@ -1,4 +1,6 @@
-from apiproxy.dialects.replies import merge
+import pytest
+
+from apiproxy.dialects.replies import merge, only_text
 
 
 def test_one_reply_is_itself():
@@ -50,3 +52,28 @@ def test_no_candidates_stay_none():
         "promptFeedback": {},
         "usageMetadata": {},
     }
+
+
+@pytest.mark.parametrize(
+    ("candidate", "text"),
+    [
+        ({}, "a"),
+        ({"index": 0}, "a"),
+        ({"index": 1}, ""),
+        ({"finishReason": "STOP"}, ""),
+        ({"index": 0, "safetyRatings": []}, ""),
+        ({"content": {"parts": [{"text": "a"}, {"text": "b"}]}}, ""),
+        ({"content": {"parts": [{"text": "a", "thought": True}]}}, ""),
+        ({"content": {"parts": [{"text": 5}]}}, ""),
+        ({"content": {"parts": []}}, ""),
+        ({"content": None}, ""),
+    ],
+)
+def test_a_reply_of_nothing_but_text(candidate, text):
+    reply = {"candidates": [{"content": {"role": "model", "parts": [{"text": "a"}]}, **candidate}]}
+    assert only_text(reply) == text
+
+
+@pytest.mark.parametrize("reply", [{}, {"candidates": []}, {"candidates": [{}, {}]}])
+def test_a_reply_of_another_shape_is_no_text(reply):
+    assert only_text(reply) == ""

@@ -1,6 +1,12 @@
 import pytest
 
-from apiproxy.dialects.thinking import default_config, from_budget, from_effort, from_native
+from apiproxy.dialects.thinking import (
+    default_config,
+    from_budget,
+    from_effort,
+    from_native,
+    most_tokens,
+)
 from apiproxy.wire.types import Thinking
 from gateway.lib.errors import InvalidRequest
 
@@ -79,3 +85,19 @@ def test_a_budget_and_a_level_together_are_refused():
     with pytest.raises(InvalidRequest) as caught:
         from_native(PRO, {"thinkingBudget": 1, "thinking_level": "low"}, "t")
     assert caught.value.param == "t"
+
+
+@pytest.mark.parametrize(
+    ("thinking", "config", "most"),
+    [
+        (NONE, None, 0),
+        (PRO, {"thinkingBudget": 2048}, 2048),
+        (LITE, {"thinkingBudget": 0}, 0),
+        (PRO, {"thinkingBudget": -1}, 24_576),
+        (PRO, None, 24_576),
+        (LEVELS, {"thinkingLevel": "low"}, 1024),
+        (LEVELS, {"includeThoughts": True}, 24_576),
+    ],
+)
+def test_how_much_a_model_may_think(thinking, config, most):
+    assert most_tokens(thinking, config) == most
