@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 
 from channels.db import database_sync_to_async
@@ -13,6 +15,7 @@ from msgspec import Struct
 
 from accounts import keys, selectors
 from accounts.selectors import KeyRecord
+from apiproxy import shaping
 from apiproxy.wire.types import Call, Usage
 from apiproxy.writer import Writer
 from gateway.lib.credits import to_text
@@ -46,12 +49,14 @@ class Hold(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What a call came to. `broken`: the upstream or the gateway broke it off after content had gone out."""
+    """What a call came to. `broken`: the upstream or the gateway broke it off after content had gone out. `answers`: how
+    many of those that are charged one by one were delivered."""
 
     delivered: bool
     usage: Usage
     broken: bool = False
     reason: str = ""
+    answers: int = 1
 
 
 UNLIMITED = Principal(key_id=0)
@@ -74,6 +79,7 @@ class Admission:
         self._api_password = api_password.encode()
         self._records: dict[str, KeyRecord] = {}
         self._unknown: dict[str, float] = {}
+        self._guests: dict[str, Principal] = {}
         self._forgotten = 0
 
     def forget(self, public_ids: list[str]) -> None:
@@ -86,6 +92,16 @@ class Admission:
         self._forgotten += 1
         self._records.clear()
         self._unknown.clear()
+
+    @contextmanager
+    def guest(self, principal: Principal) -> Iterator[str]:
+        """A key that only this process knows, for as long as the context lasts; no row is made for it."""
+        key = f"guest-{secrets.token_urlsafe(32)}"
+        self._guests[key] = principal
+        try:
+            yield key
+        finally:
+            del self._guests[key]
 
     def known(self, presented: str) -> Principal | None:
         """The caller, when the cache knows the key; raises AuthenticationFailed when it knows better."""
@@ -136,7 +152,7 @@ class Admission:
         """Reserve the estimate; None when the caller is unlimited. Raises QuotaExhausted, LedgerUnavailable."""
         if not principal.balance_id:
             return None
-        price = self._prices().of(call.model.id)
+        price = self._prices().of(call.model.id, shaping.features(call))
         config = call.body.get("generationConfig")
         bound = config.get("maxOutputTokens") if isinstance(config, dict) else None
         amount = pricing.estimate(
@@ -145,6 +161,8 @@ class Admission:
             max_output_tokens=min(bound, call.model.output_limit_tokens)
             if isinstance(bound, int) and bound > 0
             else None,
+            calls=call.answers,
+            attempts=call.attempts,
         )
         request_id = call.head.request_id
         waiting = self._writer.reserve(Reserve(request_id, principal.balance_id, amount))
@@ -170,7 +188,11 @@ class Admission:
         delivered, and nothing of the price per call.
         """
         charge = charge_of(hold.price, outcome)
-        return self._writer.close(Close(hold.request_id, hold.balance_id, charge, outcome.reason))
+        reason = outcome.reason
+        if charge and hold.price.features:
+            # As much as an entry of the ledger holds.
+            reason = f"{reason} ({hold.price.features})"[:200]
+        return self._writer.close(Close(hold.request_id, hold.balance_id, charge, reason))
 
     def _principal(self, record: KeyRecord, presented: str) -> Principal:
         if not keys.matches(presented, record.digest):
@@ -191,6 +213,8 @@ class Admission:
     def _by_password(self, presented: str) -> Principal:
         if self._api_password and hmac.compare_digest(presented.encode(), self._api_password):
             return UNLIMITED
+        if (guest := self._guests.get(presented)) is not None:
+            return guest
         if not presented:
             raise AuthenticationFailed(f"this call has no API key: {_HOW_TO_SEND}")
         raise AuthenticationFailed("this is not an API key of this site: they begin with sk-")
@@ -201,11 +225,11 @@ def charge_of(price: pricing.Price, outcome: Outcome) -> int:
     if not outcome.delivered:
         return 0
     usage = outcome.usage
-    tokens = pricing.token_cost(
+    return pricing.cost(
         price,
+        calls=0 if outcome.broken else outcome.answers,
         input_tokens=usage.input_tokens,
         cached_tokens=usage.cached_tokens,
         output_tokens=usage.output_tokens,
         thinking_tokens=usage.thinking_tokens,
     )
-    return tokens if outcome.broken else price.per_call_micros + tokens

@@ -62,7 +62,9 @@ class ModelAlias(Revisioned):
         unique=True,
         help_text="A name or a glob such as claude-*haiku*; the one with the most literal characters wins.",
     )
-    target = models.CharField(max_length=200, help_text="A model of the catalogue.")
+    target = models.CharField(
+        max_length=200, help_text="A model of the catalogue, or a variant of one."
+    )
 
     class Meta(Revisioned.Meta):
         abstract = False
@@ -158,3 +160,7 @@ class SelfTest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M}"
+
+    @property
+    def duration_s(self) -> float:
+        return self.duration_ms / 1000

@@ -1,72 +1,65 @@
-"""One admitted call from its reservation to its charge. It is closed exactly once, whatever happens.
-
-A charge is booked before the last byte goes out: a client that got its whole answer has paid for it, even if this
-process is killed right afterwards. What is killed before that is refunded by the sweep.
-"""
+"""One admitted call from its request to its answer, whole or streamed."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import secrets
 from collections.abc import AsyncGenerator
-from time import perf_counter
 from typing import Any
 
 from apiproxy import signatures
-from apiproxy.admission import Hold, Outcome, Principal, charge_of
+from apiproxy.admission import Principal
 from apiproxy.dialects.base import Dialect, StreamRenderer
 from apiproxy.opening import open_answer
-from apiproxy.request import JSON, Headers, Reply, StreamReply
+from apiproxy.origin import origin_of
+from apiproxy.request import JSON, Reply, Request, StreamReply
 from apiproxy.runtime import Runtime
+from apiproxy.settlement import Settlement
+from apiproxy.shaping import shape
+from apiproxy.source import Source
 from apiproxy.trace import Trace
 from apiproxy.wire.thoughts import without_thoughts
-from apiproxy.wire.types import Action, Call, Usage
-from apiproxy.wire.usage import delivers, finished, usage_of
-from gateway.lib.credits import to_text
-from gateway.lib.errors import ClientGone, GatewayError, InternalError
-from quotas.ledger import Booked
-
-logger = logging.getLogger(__name__)
+from apiproxy.wire.types import Action, Call
+from apiproxy.wire.usage import delivers, draws
+from gateway.lib.errors import GatewayError
 
 Json = dict[str, Any]
+
+
+# Chats, whose pictures stand in a text: a data: URL there is a burden to carry on.
+_LINKING = frozenset({"openai-chat", "anthropic-messages"})
 
 
 class Service:
     __slots__ = (
         "_call",
-        "_complete",
-        "_delivered",
-        "_finished",
-        "_hold",
         "_native",
+        "_origin",
         "_principal",
-        "_remaining_micros",
+        "_request",
         "_runtime",
-        "_started",
+        "_settlement",
         "_trace",
-        "_usage_reply",
     )
 
-    def __init__(self, runtime: Runtime, trace: Trace) -> None:
+    def __init__(self, runtime: Runtime, trace: Trace, request: Request) -> None:
         self._runtime = runtime
         self._trace = trace
+        self._request = request
         self._principal: Principal
         self._call: Call
         self._native = False
-        self._hold: Hold | None = None
-        self._usage_reply: Json | None = None
-        self._delivered = False
-        self._complete = False
-        self._started = False
-        self._finished = False
-        self._remaining_micros: int | None = None
+        self._origin = ""
+        self._settlement = Settlement(runtime, trace)
 
     def admit(self, principal: Principal, call: Call, dialect: str) -> None:
         self._principal = principal
         self._call = call
         self._native = dialect == "gemini"
-        call.chat_images = self._runtime.config.chat_images
+        config = self._runtime.config
+        call.chat_images = config.chat_images
+        if dialect in _LINKING and "image_output" in call.model.capabilities:
+            call.image_delivery = config.chat_image_delivery
+        shape(call, config.site)
         trace = self._trace
         trace.dialect = dialect
         trace.action = call.action.value
@@ -76,56 +69,58 @@ class Service:
         trace.dropped = call.dropped
 
     async def reserve(self, body_bytes: int) -> None:
-        """Counting tokens is free. Raises QuotaExhausted, LedgerUnavailable."""
-        if self._call.action is Action.GENERATE:
-            admission = self._runtime.admission
-            self._hold = await admission.reserve(self._principal, self._call, body_bytes)
-            if self._hold is not None:
-                self._remaining_micros = self._hold.remaining_micros
+        """Raises QuotaExhausted, LedgerUnavailable."""
+        await self._settlement.reserve(self._principal, self._call, body_bytes)
 
     async def whole(self, dialect: Dialect) -> Reply:
         await self._prepare()
-        opened = await open_answer(self._runtime.relay, self._call, self._trace)
+        opened = await self._open()
         try:
             replies = self._see(opened.first)
             while batch := await opened.more():
                 replies.extend(self._see(batch))
         finally:
             opened.close()
+        if self._call.image_delivery == "url":
+            await self._hang_pictures(replies)
         body = dialect.render(self._call, replies)
-        self._trace.first_byte_ms = self._elapsed_ms()
-        self._delivered = any(map(delivers, replies))
-        await self._close("answered" if self._delivered else "the answer was empty")
-        return Reply(200, [JSON, *self._money_headers()], body)
+        self._settlement.first_byte()
+        self._count_answers(replies)
+        await self._keep()
+        await self._settlement.answered()
+        return Reply(200, [JSON, *self._settlement.headers()], body)
 
     def stream(self, dialect: Dialect) -> StreamReply:
         renderer = dialect.stream(self._call)
-        headers = [*dialect.stream_headers(self._call), *self._money_headers()]
-        return StreamReply(headers, renderer.keepalive, self._pieces(renderer), renderer.error)
+        headers = [*dialect.stream_headers(self._call), *self._settlement.headers()]
+        reply = StreamReply(headers, renderer.keepalive, self._pieces(renderer), renderer.error)
+        if self._call.model.variant.fake_stream:
+            # Nothing comes before the whole answer is there, so the client is kept waiting with less patience.
+            reply.keepalive_s = self._runtime.config.fake_stream_keepalive_s
+        return reply
 
     async def _pieces(self, renderer: StreamRenderer) -> AsyncGenerator[bytes, None]:
-        feed = renderer.feed
+        feed, settlement = renderer.feed, self._settlement
+        linked = self._call.image_delivery == "url"
         opened = None
         try:
             await self._prepare()
-            opened = await open_answer(self._runtime.relay, self._call, self._trace)
+            opened = await self._open()
             batch = opened.first
             while batch:
                 replies = self._see(batch)
-                delivering = self._delivered or any(map(delivers, replies))
+                if linked:
+                    await self._hang_pictures(replies)
+                delivering = settlement.delivered or any(map(delivers, replies))
                 if piece := b"".join(map(feed, replies)):
-                    if self._trace.first_byte_ms is None:
-                        self._trace.first_byte_ms = self._elapsed_ms()
+                    settlement.first_byte()
                     yield piece
-                    self._started = True
-                    self._delivered = delivering
+                    settlement.started = True
+                    settlement.delivered = delivering
                 batch = await opened.more()
-            closing = renderer.close(self._usage())
-            if self._delivered and not self._complete:
-                self._trace.error = "the upstream ended its answer without finishing it"
-                await self._close(self._trace.error, broken=True)
-            else:
-                await self._close("answered" if self._delivered else "the answer was empty")
+            closing = renderer.close(settlement.usage())
+            await self._keep()
+            await settlement.streamed()
             yield closing
         except GatewayError as error:
             await self.fail(error)
@@ -137,97 +132,72 @@ class Service:
             if opened is not None:
                 opened.close()
 
+    async def _hang_pictures(self, replies: list[Json]) -> None:
+        request_id = self._trace.request_id
+        await self._runtime.gallery.hang(replies, request_id=request_id, origin=self._origin)
+
+    def _count_answers(self, replies: list[Json]) -> None:
+        """Of several upstream calls each has one reply here; of pictures only those that were drawn count."""
+        call = self._call
+        answers = sum(map(draws if call.pictures_only else delivers, replies))
+        self._settlement.delivered = answers > 0
+        # Embeddings come as one reply, whole or not at all.
+        embeds = call.action is Action.EMBED
+        self._settlement.answers = call.answers if embeds else min(answers, call.answers)
+
+    async def _keep(self) -> None:
+        """Store what later calls may build on, before the client knows its name."""
+        kept = self._call.kept
+        if kept is not None and not await self._runtime.kept.save(self._principal.key_id, kept):
+            self._trace.dropped.append("store: the response could not be stored")
+
     async def fail(self, error: GatewayError) -> None:
-        """The call ends with an error; what was delivered before it is charged by its tokens alone."""
-        self._note(error)
-        await self._close(f"failed: {error.code}", broken=True)
+        """See `Settlement.fail`."""
+        await self._settlement.fail(error)
 
     def give_up(self, failure: BaseException) -> None:
-        """The client left, or there is a bug here. Nobody waits for the booking."""
-        if self._finished:
-            return
-        if isinstance(failure, asyncio.CancelledError | GeneratorExit):
-            self._note(ClientGone("the client left before the answer was complete"))
-            # Its own choice: from the first byte on, be it a thought, it has had its call.
-            self._delivered = self._started
-            self._book("the client left", broken=False)
-        else:
-            logger.error("request %s failed", self._trace.request_id, exc_info=failure)
-            self._note(InternalError("an error of this gateway"))
-            self._book("failed: internal_error", broken=True)
-        self._finish()
+        """See `Settlement.give_up`."""
+        self._settlement.give_up(failure)
 
     async def _prepare(self) -> None:
         call = self._call
+        if call.image_delivery == "url":
+            # Before the upstream is asked: without an address there is nothing to link to.
+            config = self._runtime.config
+            self._origin = origin_of(
+                self._request, public_url=config.public_url, trusted_proxies=config.trusted_proxies
+            )
         if call.remote_parts:
             await self._runtime.media.inline(call.remote_parts)
-        if not self._native and call.action is Action.GENERATE:
-            cache = self._runtime.signatures
-            key_id = self._principal.key_id
-            signatures.restore(
-                call.body,
-                lambda call_id: cache.get((key_id, call_id)),
-                strict=call.model.strict_signatures,
-            )
+        if not self._native and call.action is not Action.EMBED:
+            await self._restore_signatures(call)
+
+    async def _restore_signatures(self, call: Call) -> None:
+        calls = signatures.unsigned(call.body.get("generateContentRequest", call.body))
+        if calls:
+            ids = [unsigned.call_id for unsigned in calls if unsigned.call_id]
+            known = await self._runtime.signatures.known(self._principal.key_id, call.model.id, ids)
+            signatures.sign(calls, known.get, strict=call.model.strict_signatures)
+
+    async def _open(self) -> Source:
+        runtime = self._runtime
+        compatibility = runtime.config.site.compatibility
+        return await open_answer(
+            runtime.relay, self._call, self._trace, compatibility=compatibility
+        )
 
     def _see(self, replies: list[Json]) -> list[Json]:
         """Note usage and signatures, leave out what the operator hides."""
-        for reply in replies:
-            if "usageMetadata" in reply:
-                self._usage_reply = reply
-            if not self._complete:
-                self._complete = finished(reply)
+        self._settlement.see(replies)
         if not self._native:
-            cache, key_id = self._runtime.signatures, self._principal.key_id
             for reply in replies:
                 for call_id, signature in signatures.harvest(reply, _new_call_id):
-                    cache[(key_id, call_id)] = signature
+                    self._runtime.signatures.put(
+                        self._principal.key_id, self._call.model.id, call_id, signature
+                    )
         if not self._runtime.config.show_thoughts:
             return [without_thoughts(reply) for reply in replies]
         return replies
-
-    def _usage(self) -> Usage:
-        return (self._usage_reply and usage_of(self._usage_reply)) or Usage()
-
-    async def _close(self, reason: str, *, broken: bool = False) -> None:
-        """Book the charge or the refund, wait until it stands, and write the log row."""
-        booking = self._book(reason, broken=broken)
-        if booking is not None:
-            booked = await booking
-            if booked.accepted:
-                self._trace.cost_micros = booked.amount_micros
-                self._remaining_micros = booked.remaining_micros
-        self._finish()
-
-    def _book(self, reason: str, *, broken: bool) -> asyncio.Future[Booked] | None:
-        """None when nothing was reserved, or when it is booked already."""
-        hold, self._hold = self._hold, None
-        if hold is None:
-            return None
-        outcome = Outcome(self._delivered, self._usage(), broken, reason)
-        self._trace.cost_micros = charge_of(hold.price, outcome)
-        return self._runtime.admission.settle(hold, outcome)
-
-    def _note(self, error: GatewayError) -> None:
-        trace = self._trace
-        trace.status, trace.error_code, trace.error = error.status, error.code, error.message
-
-    def _finish(self) -> None:
-        if self._finished:
-            return
-        self._finished = True
-        self._trace.usage = self._usage()
-        self._trace.duration_ms = self._elapsed_ms()
-        self._runtime.recorder.finished(self._trace)
-
-    def _elapsed_ms(self) -> int:
-        return int((perf_counter() - self._trace.started) * 1000)
-
-    def _money_headers(self) -> Headers:
-        """What is left as of the reservation or, once it is booked, the charge."""
-        if self._remaining_micros is None:
-            return []
-        return [(b"x-credits-remaining", to_text(self._remaining_micros).encode())]
 
 
 def _new_call_id() -> str:

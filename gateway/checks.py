@@ -33,11 +33,23 @@ POSITIVE = (
     "UPSTREAM_READ_TIMEOUT_S",
     "UPSTREAM_MAX_CONNECTIONS",
     "KEEPALIVE_INTERVAL_S",
+    "FAKE_STREAM_KEEPALIVE_S",
+    "ANTI_TRUNCATION_MAX_ATTEMPTS",
     "FETCH_MAX_BYTES",
+    "MEDIA_LINK_HOURS",
+    "MEDIA_RETENTION_HOURS",
     "FETCH_TIMEOUT_S",
     "FEED_INTERVAL_S",
     "HOLDER_LEASE_S",
     "DRAIN_TIMEOUT_S",
+)
+SAFETY_THRESHOLDS = (
+    "",
+    "OFF",
+    "BLOCK_NONE",
+    "BLOCK_ONLY_HIGH",
+    "BLOCK_MEDIUM_AND_ABOVE",
+    "BLOCK_LOW_AND_ABOVE",
 )
 # Older gateways shipped with these, so anybody may try them.
 WELL_KNOWN_PASSWORDS = {"pwd", "password", "admin", "123456", "changeme"}
@@ -110,11 +122,21 @@ def check_numbers(**_: Any) -> Iterator[CheckMessage]:
 
 @register()
 def check_chat_images(**_: Any) -> Iterator[CheckMessage]:
-    if settings.CHAT_IMAGES not in {"markdown", "images"}:
+    if settings.CHAT_IMAGES not in {"markdown", "images", "url"}:
         yield Error(
-            "CHAT_IMAGES is neither markdown nor images.",
-            hint="markdown puts drawn images into the text, images into a field beside it.",
+            "CHAT_IMAGES is neither markdown nor images nor url.",
+            hint="markdown puts drawn images into the text, images into a field beside it, url a link into the text.",
             id="gateway.E010",
+        )
+
+
+@register()
+def check_safety_default(**_: Any) -> Iterator[CheckMessage]:
+    if settings.SAFETY_DEFAULT not in SAFETY_THRESHOLDS:
+        yield Error(
+            f"SAFETY_DEFAULT {settings.SAFETY_DEFAULT!r} is no threshold of Google's.",
+            hint=f"One of {', '.join(filter(None, SAFETY_THRESHOLDS))}; leave it out for Google's own default.",
+            id="gateway.E020",
         )
 
 

@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from gateway.lib.admin import ReadOnlyAdmin
 from gateway.lib.credits import to_text
-from quotas.models import Balance, Entry, Hold, Price
+from quotas.models import Balance, Entry, Hold, Multiplier, Price
 
 
 @admin.register(Balance)
@@ -81,3 +81,9 @@ class PriceAdmin(admin.ModelAdmin[Price]):
     @admin.display(description="thinking")
     def thinking(self, price: Price) -> str:
         return to_text(price.thinking_micros_per_million)
+
+
+@admin.register(Multiplier)
+class MultiplierAdmin(admin.ModelAdmin[Multiplier]):
+    list_display = ("feature", "factor")
+    search_fields = ("feature",)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from fractions import Fraction
+from math import prod
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 MILLION = 1_000_000
 
@@ -14,6 +17,9 @@ MOST_MICROS = 10**15
 
 # A reservation assumes this many output tokens when neither the client nor the price's model sets a bound.
 DEFAULT_OUTPUT_TOKENS = 8_192
+
+# More made-up names than that are not worth remembering.
+_MOST_KNOWN = 10_000
 
 
 class Price(Struct, frozen=True):
@@ -25,6 +31,10 @@ class Price(Struct, frozen=True):
     cached_micros_per_million: int = 0
     output_micros_per_million: int = 0
     thinking_micros_per_million: int = 0
+    factor: Fraction = Fraction(1)
+    """What the features of a call make of all its rates, exactly: a charge is rounded once."""
+    features: str = ""
+    """Those features in words, for receipts."""
 
     @property
     def by_token(self) -> bool:
@@ -40,21 +50,34 @@ FREE = Price(pattern="")
 
 
 class PriceList:
-    """The price of a model: its own name wins, then the glob with the most literal characters, then the later one."""
+    """The price of a model: its own name wins, then the glob with the most literal characters, then the later one.
 
-    def __init__(self, prices: Iterable[Price]) -> None:
+    `multipliers`: feature of a call (anti_truncation, image_4k …) -> factor. Features that have none cost nothing.
+    """
+
+    def __init__(
+        self, prices: Iterable[Price], multipliers: Mapping[str, Fraction] | None = None
+    ) -> None:
         self._prices = list(prices)
-        self._known: dict[str, Price] = {}
+        self._multipliers = multipliers or {}
+        self._known: dict[tuple[str, tuple[str, ...]], Price] = {}
 
-    def of(self, model: str) -> Price:
-        price = self._known.get(model)
+    def of(self, model: str, features: tuple[str, ...] = ()) -> Price:
+        price = self._known.get((model, features))
         if price is None:
-            price = self._find(model)
+            price = self._multiplied(self._find(model), features)
             # Client-chosen names end up here: a list this long means somebody is making them up.
-            if len(self._known) > 10_000:
+            if len(self._known) > _MOST_KNOWN:
                 self._known.clear()
-            self._known[model] = price
+            self._known[model, features] = price
         return price
+
+    def _multiplied(self, price: Price, features: tuple[str, ...]) -> Price:
+        factors = {name: self._multipliers[name] for name in features if name in self._multipliers}
+        if not factors:
+            return price
+        words = ", ".join(f"{name} ×{float(factor):g}" for name, factor in factors.items())
+        return replace(price, factor=prod(factors.values(), start=Fraction(1)), features=words)
 
     def _find(self, model: str) -> Price:
         best, best_rank = FREE, (-1, -1)
@@ -68,27 +91,47 @@ class PriceList:
         return best
 
 
-def token_cost(
-    price: Price, *, input_tokens: int, cached_tokens: int, output_tokens: int, thinking_tokens: int
+def cost(
+    price: Price,
+    *,
+    calls: int,
+    input_tokens: int,
+    cached_tokens: int,
+    output_tokens: int,
+    thinking_tokens: int,
 ) -> int:
-    """Micros for the tokens alone, rounded up once. `input_tokens` includes the cached ones."""
+    """Micros for `calls` answers and all their tokens, rounded up once. `input_tokens` includes the cached ones."""
     micro_tokens = (
         max(input_tokens - cached_tokens, 0) * price.input_micros_per_million
         + cached_tokens * price.cached_micros_per_million
         + output_tokens * price.output_micros_per_million
         + thinking_tokens * price.thinking_micros_per_million
     )
-    return min(-(-micro_tokens // MILLION), MOST_MICROS)
+    return _micros(price, calls * price.per_call_micros * MILLION + micro_tokens)
 
 
-def estimate(price: Price, *, body_bytes: int, max_output_tokens: int | None) -> int:
-    """What is reserved for a call: never less than a call without tokens costs.
+def estimate(
+    price: Price,
+    *,
+    body_bytes: int,
+    max_output_tokens: int | None,
+    calls: int = 1,
+    attempts: int = 1,
+) -> int:
+    """What is reserved for a call: never less than its answers cost without tokens.
 
     Four bytes of JSON are taken for a token; output is taken at its bound, all of it at the dearer of the two rates.
+    `calls`: answers that are charged one by one. `attempts`: how often each may be asked for; that costs tokens only.
     """
-    if not price.by_token:
-        return price.per_call_micros
-    output = max_output_tokens if max_output_tokens is not None else DEFAULT_OUTPUT_TOKENS
-    rate = max(price.output_micros_per_million, price.thinking_micros_per_million)
-    micro_tokens = (body_bytes // 4 + 1) * price.input_micros_per_million + output * rate
-    return min(price.per_call_micros + -(-micro_tokens // MILLION), MOST_MICROS)
+    micro_tokens = 0
+    if price.by_token:
+        output = max_output_tokens if max_output_tokens is not None else DEFAULT_OUTPUT_TOKENS
+        rate = max(price.output_micros_per_million, price.thinking_micros_per_million)
+        micro_tokens = (body_bytes // 4 + 1) * price.input_micros_per_million + output * rate
+    return _micros(price, calls * (price.per_call_micros * MILLION + attempts * micro_tokens))
+
+
+def _micros(price: Price, micro_tokens: int) -> int:
+    """Millionths of a micro -> whole micros at the price's factor, rounded up."""
+    factor = price.factor
+    return min(-(-micro_tokens * factor.numerator // (MILLION * factor.denominator)), MOST_MICROS)

@@ -1,15 +1,28 @@
-"""Reads of the ledger: receipts and the proof."""
+"""Reads of the ledger: receipts, the proof, and the processes that hold reservations."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
-from django.db.models import BigIntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models import (
+    BigIntegerField,
+    BooleanField,
+    Count,
+    ExpressionWrapper,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+)
+from django.db.models.functions import Coalesce, Now
 from msgspec import Struct
 
 from quotas import pricing
-from quotas.models import Balance, Entry, Hold, Price
+from quotas.models import Balance, Entry, Hold, Holder, Multiplier, Price
 
 
 class Receipt(Struct, frozen=True):
@@ -45,16 +58,43 @@ def receipt(request_id: str) -> Receipt | None:
 
 def price_list() -> pricing.PriceList:
     return pricing.PriceList(
-        pricing.Price(
-            pattern=price.pattern,
-            per_call_micros=price.per_call_micros,
-            input_micros_per_million=price.input_micros_per_million,
-            cached_micros_per_million=price.cached_micros_per_million,
-            output_micros_per_million=price.output_micros_per_million,
-            thinking_micros_per_million=price.thinking_micros_per_million,
-        )
-        for price in Price.objects.order_by("id")
+        (
+            pricing.Price(
+                pattern=price.pattern,
+                per_call_micros=price.per_call_micros,
+                input_micros_per_million=price.input_micros_per_million,
+                cached_micros_per_million=price.cached_micros_per_million,
+                output_micros_per_million=price.output_micros_per_million,
+                thinking_micros_per_million=price.thinking_micros_per_million,
+            )
+            for price in Price.objects.order_by("id")
+        ),
+        {one.feature: Fraction(one.factor) for one in Multiplier.objects.all()},
     )
+
+
+class Process(Struct, frozen=True):
+    """A process that can hold reservations. `holds`: calls it serves now that cost something."""
+
+    host: str
+    pid: int
+    beat_at: datetime
+    alive: bool
+    holds: int
+
+
+def processes(*, lease_s: float) -> list[Process]:
+    """Those that beat within the last day; one that gave no life sign for `lease_s` is dead."""
+    living = Q(beat_at__gte=Now() - timedelta(seconds=lease_s))
+    held = Hold.objects.filter(holder_id=OuterRef("pk")).values("holder_id")
+    rows = Holder.objects.annotate(
+        alive=ExpressionWrapper(living, output_field=BooleanField()),
+        holds=Coalesce(Subquery(held.annotate(n=Count("*")).values("n")), Value(0)),
+    )
+    return [
+        Process(row.host, row.pid, row.beat_at, row.alive, row.holds)
+        for row in rows.order_by("-alive", "host", "pid")
+    ]
 
 
 class Discrepancy(Struct, frozen=True):

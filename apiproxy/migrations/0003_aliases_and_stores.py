@@ -25,7 +25,12 @@ class Migration(migrations.Migration):
                         unique=True,
                     ),
                 ),
-                ("target", models.CharField(help_text="A model of the catalogue.", max_length=200)),
+                (
+                    "target",
+                    models.CharField(
+                        help_text="A model of the catalogue, or a variant of one.", max_length=200
+                    ),
+                ),
             ],
             options={
                 "verbose_name_plural": "model aliases",

@@ -20,6 +20,7 @@ USAGE = Usage(input_tokens=3, output_tokens=5)
         (Outcome(delivered=True, usage=USAGE, broken=True), 3 + 10),
         (Outcome(delivered=False, usage=USAGE, broken=True), 0),
         (Outcome(delivered=True, usage=Usage()), 10),
+        (Outcome(delivered=True, usage=USAGE, answers=3), 3 * 10 + 3 + 10),
     ],
 )
 def test_the_charging_rule(outcome, micros):

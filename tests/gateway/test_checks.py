@@ -37,6 +37,15 @@ def test_the_defaults_pass():
         ("DRAIN_TIMEOUT_S", -1, "gateway.E005"),
         ("REDIS_URL", "127.0.0.1:6379", "gateway.E008"),
         ("CHAT_IMAGES", "html", "gateway.E010"),
+        ("MEDIA_RETENTION_HOURS", 0, "gateway.E005"),
+        ("MEDIA_LINK_HOURS", -1.0, "gateway.E005"),
+        ("PUBLIC_URL", "gateway.example", "gateway.E030"),
+        ("PUBLIC_URL", "https://gateway.example/?a=1", "gateway.E030"),
+        ("S3_PUBLIC_URL", "ftp://pictures.example", "gateway.E030"),
+        ("S3_ACCESS_KEY_ID", "an-id", "gateway.E031"),
+        ("S3_PUBLIC_URL", "https://pictures.example", "gateway.E031"),
+        ("SAFETY_DEFAULT", "NONE", "gateway.E020"),
+        ("ANTI_TRUNCATION_MAX_ATTEMPTS", 0, "gateway.E005"),
     ],
 )
 def test_a_wrong_setting_stops_the_boot_with_a_hint(settings, name, value, expected):
@@ -55,6 +64,9 @@ def test_a_wrong_setting_stops_the_boot_with_a_hint(settings, name, value, expec
         ("UPSTREAM_PROXY", "http://user:secret@10.0.0.1:3128"),
         ("FETCH_PRIVATE_HOSTS", ["files.lan:8080", "10.0.0.5:80", "[::1]:80"]),
         ("API_PASSWORD", "correct horse battery staple"),
+        ("PUBLIC_URL", "https://gateway.example:8443/g"),
+        ("CHAT_IMAGES", "url"),
+        ("S3_BUCKET", "pictures"),
     ],
 )
 def test_a_right_setting_passes(settings, name, value):
@@ -124,3 +136,29 @@ def test_redis_beside_sqlite_warns(settings, monkeypatch):
     engine = "django.db.backends.sqlite3"
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", engine)
     assert ids() == {"gateway.W003"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"S3_ACCESS_KEY_ID": "an-id"}, {"gateway.E032"}),
+        ({"S3_SECRET_ACCESS_KEY": "planted-secret"}, {"gateway.E032"}),
+        ({"S3_ACCESS_KEY_ID": "an-id", "S3_SECRET_ACCESS_KEY": "planted-secret"}, set()),
+        ({"MEDIA_LINK_HOURS": 200.0, "MEDIA_RETENTION_HOURS": 200.0}, {"gateway.E033"}),
+        ({"MEDIA_LINK_HOURS": 200.0}, set()),
+        (
+            {
+                "MEDIA_LINK_HOURS": 200.0,
+                "MEDIA_RETENTION_HOURS": 200.0,
+                "S3_PUBLIC_URL": "https://pictures.example",
+            },
+            set(),
+        ),
+    ],
+)
+def test_a_bucket_is_set_up_whole(settings, changes, expected):
+    settings.S3_BUCKET = "pictures"
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    assert ids() == expected
+    assert "planted-secret" not in str(run_checks())

@@ -4,7 +4,8 @@ import pytest
 
 from accounts.services import create_operator
 from quotas import services
-from quotas.models import Price
+from quotas.models import Multiplier, Price
+from quotas.selectors import price_list
 
 
 @pytest.fixture
@@ -32,3 +33,15 @@ def test_a_price_saved_there_reaches_the_processes(operator):
     }
     assert operator.post("/admin/quotas/price/add/", data).status_code == 302
     assert Price.objects.get(pattern="new-*").revision > (before.revision if before else 0)
+
+
+def test_a_multiplier_saved_there_is_what_a_variant_costs(operator):
+    price_before = price_list().of("gemini-2.5-pro", ("search",))
+    data = {"feature": "search", "factor": "1.125"}
+    assert operator.post("/admin/quotas/multiplier/add/", data).status_code == 302
+    assert Multiplier.objects.get(feature="search").revision > 0
+    price = price_list().of("gemini-2.5-pro", ("search",))
+    assert price.factor == price_before.factor * 9 / 8
+    assert "1.125" in operator.get("/admin/quotas/multiplier/").content.decode()
+    data = {"feature": "high", "factor": "-1"}
+    assert operator.post("/admin/quotas/multiplier/add/", data).status_code == 200

@@ -1,6 +1,14 @@
 import pytest
+from anthropic.types import ModelInfo
 
-from apiproxy.dialects.models_list import gemini_model, gemini_models, openai_model, openai_models
+from apiproxy.dialects.models_list import (
+    anthropic_model,
+    anthropic_models,
+    gemini_model,
+    gemini_models,
+    openai_model,
+    openai_models,
+)
 from apiproxy.wire.types import Model, Thinking
 from gateway.lib.errors import InvalidRequest
 
@@ -74,3 +82,44 @@ def test_an_unknown_token_is_named():
     with pytest.raises(InvalidRequest) as caught:
         gemini_models(MANY, "", "models/gone")
     assert caught.value.param == "pageToken"
+
+
+def test_the_anthropic_entry():
+    entry = anthropic_model(CHAT)
+    assert (
+        entry.items()
+        >= {
+            "type": "model",
+            "id": "gemini-2.5-pro",
+            "display_name": "Gemini 2.5 Pro",
+            "created_at": "2025-06-15T15:06:40Z",
+            "max_tokens": 65_536,
+        }.items()
+    )
+    assert ModelInfo.model_validate(entry).created_at.year == 2025
+
+
+def test_anthropic_pages_lead_through_the_list_both_ways():
+    first = anthropic_models(MANY, {})
+    assert [entry["id"] for entry in first["data"]] == [f"m{number}" for number in range(20)]
+    assert (first["has_more"], first["first_id"], first["last_id"]) == (True, "m0", "m19")
+    last = anthropic_models(MANY, {"limit": "100", "after_id": "m19"})
+    assert (len(last["data"]), last["has_more"], last["last_id"]) == (100, False, "m119")
+    before = anthropic_models(MANY, {"limit": "2", "before_id": "m2"})
+    assert ([entry["id"] for entry in before["data"]], before["has_more"]) == (["m0", "m1"], False)
+    assert anthropic_models(MANY, {"limit": "2", "before_id": "m3"})["has_more"]
+
+
+def test_anthropic_lists_what_can_be_talked_to():
+    mute = Model(id="e", providers=("gemini_api",), capabilities=frozenset({"embedding"}))
+    page = anthropic_models([mute], {})
+    assert page == {"data": [], "has_more": False, "first_id": None, "last_id": None}
+
+
+@pytest.mark.parametrize(
+    "query", [{"limit": "x"}, {"limit": "-1"}, {"after_id": "gone"}, {"before_id": "gone"}]
+)
+def test_a_bad_anthropic_page_is_named(query):
+    with pytest.raises(InvalidRequest) as caught:
+        anthropic_models(MANY, query)
+    assert caught.value.param == next(iter(query))

@@ -1,0 +1,154 @@
+"""What becomes of one call's reservation: a charge or a refund, booked exactly once, whatever happens.
+
+A charge is booked before the last byte goes out: a client that got its whole answer has paid for it, even if this
+process is killed right afterwards. What is killed before that is refunded by the sweep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import perf_counter
+
+from apiproxy.admission import Hold, Outcome, Principal, charge_of
+from apiproxy.dialects.embeddings import input_tokens
+from apiproxy.request import Headers
+from apiproxy.runtime import Runtime
+from apiproxy.trace import Trace
+from apiproxy.wire.types import Action, Call, Json, Usage
+from apiproxy.wire.usage import finished, usage_of
+from gateway.lib.credits import to_text
+from gateway.lib.errors import ClientGone, GatewayError, InternalError
+from quotas.ledger import Booked
+
+logger = logging.getLogger(__name__)
+
+
+class Settlement:
+    __slots__ = (
+        "_complete",
+        "_finished",
+        "_hold",
+        "_input_tokens",
+        "_remaining_micros",
+        "_runtime",
+        "_trace",
+        "_usage_reply",
+        "answers",
+        "delivered",
+        "started",
+    )
+
+    def __init__(self, runtime: Runtime, trace: Trace) -> None:
+        self._runtime = runtime
+        self._trace = trace
+        self._hold: Hold | None = None
+        self._remaining_micros: int | None = None
+        self._usage_reply: Json | None = None
+        self._input_tokens = 0
+        self._complete = False
+        self._finished = False
+        self.started = False
+        """The client has got something, be it a thought."""
+        self.delivered = False
+        """It has got something that counts as an answer."""
+        self.answers = 1
+        """How many answers that are charged one by one it has got."""
+
+    async def reserve(self, principal: Principal, call: Call, body_bytes: int) -> None:
+        """Counting tokens is free. Raises QuotaExhausted, LedgerUnavailable."""
+        if call.action is Action.COUNT_TOKENS:
+            return
+        if call.action is Action.EMBED:
+            self._input_tokens = input_tokens(call.body)
+        self._hold = await self._runtime.admission.reserve(principal, call, body_bytes)
+        if self._hold is not None:
+            self._remaining_micros = self._hold.remaining_micros
+
+    def see(self, replies: list[Json]) -> None:
+        """Note the usage, and whether the upstream has come to its end."""
+        for reply in replies:
+            if "usageMetadata" in reply:
+                self._usage_reply = reply
+            if not self._complete:
+                self._complete = finished(reply)
+
+    def usage(self) -> Usage:
+        """As the upstream counts it; embeddings have no count and are estimated."""
+        if self._usage_reply is None and self.delivered and self._input_tokens:
+            return Usage(input_tokens=self._input_tokens)
+        return (self._usage_reply and usage_of(self._usage_reply)) or Usage()
+
+    def headers(self) -> Headers:
+        """What is left as of the reservation or, once it is booked, the charge."""
+        if self._remaining_micros is None:
+            return []
+        return [(b"x-credits-remaining", to_text(self._remaining_micros).encode())]
+
+    def first_byte(self) -> None:
+        if self._trace.first_byte_ms is None:
+            self._trace.first_byte_ms = self._elapsed_ms()
+
+    async def answered(self) -> None:
+        await self._close("answered" if self.delivered else "the answer was empty")
+
+    async def streamed(self) -> None:
+        if self.delivered and not self._complete:
+            self._trace.error = "the upstream ended its answer without finishing it"
+            await self._close(self._trace.error, broken=True)
+        else:
+            await self.answered()
+
+    async def fail(self, error: GatewayError) -> None:
+        """The call ends with an error; what was delivered before it is charged by its tokens alone."""
+        self._note(error)
+        await self._close(f"failed: {error.code}", broken=True)
+
+    def give_up(self, failure: BaseException) -> None:
+        """The client left, or there is a bug here. Nobody waits for the booking."""
+        if self._finished:
+            return
+        if isinstance(failure, asyncio.CancelledError | GeneratorExit):
+            self._note(ClientGone("the client left before the answer was complete"))
+            # Its own choice: from the first byte on, be it a thought, it has had its call.
+            self.delivered = self.started
+            self._book("the client left", broken=False)
+        else:
+            logger.error("request %s failed", self._trace.request_id, exc_info=failure)
+            self._note(InternalError("an error of this gateway"))
+            self._book("failed: internal_error", broken=True)
+        self._finish()
+
+    async def _close(self, reason: str, *, broken: bool = False) -> None:
+        """Book the charge or the refund, wait until it stands, and write the log row."""
+        booking = self._book(reason, broken=broken)
+        if booking is not None:
+            booked = await booking
+            if booked.accepted:
+                self._trace.cost_micros = booked.amount_micros
+                self._remaining_micros = booked.remaining_micros
+        self._finish()
+
+    def _book(self, reason: str, *, broken: bool) -> asyncio.Future[Booked] | None:
+        """None when nothing was reserved, or when it is booked already."""
+        hold, self._hold = self._hold, None
+        if hold is None:
+            return None
+        outcome = Outcome(self.delivered, self.usage(), broken, reason, self.answers)
+        self._trace.cost_micros = charge_of(hold.price, outcome)
+        return self._runtime.admission.settle(hold, outcome)
+
+    def _note(self, error: GatewayError) -> None:
+        trace = self._trace
+        trace.status, trace.error_code, trace.error = error.status, error.code, error.message
+
+    def _finish(self) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        self._trace.usage = self.usage()
+        self._trace.duration_ms = self._elapsed_ms()
+        self._runtime.recorder.finished(self._trace)
+
+    def _elapsed_ms(self) -> int:
+        return int((perf_counter() - self._trace.started) * 1000)
