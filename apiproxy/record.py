@@ -55,6 +55,8 @@ _COLUMNS = (
 )
 
 _STRANGERS_A_SECOND = 20
+# A body may hold a million things that mean nothing here.
+_MOST_NOTES = 100
 _UNUSUAL = frozenset({Fault.COOL_DOWN, Fault.DISABLE})
 
 
@@ -139,7 +141,7 @@ def _row(trace: Trace) -> tuple[Any, ...]:
         trace.error_code,
         _storable(trace.error)[:500],
         codec.encode(trace.attempts_as_data()).decode(),
-        codec.encode([_storable(note) for note in trace.dropped]).decode(),
+        codec.encode([_storable(note) for note in trace.dropped[:_MOST_NOTES]]).decode(),
         usage.input_tokens,
         usage.cached_tokens,
         usage.output_tokens,

@@ -66,6 +66,14 @@ async def test_nothing_of_prompts_or_answers_is_kept(edge, fake, lent, key):
     assert "planted" not in repr(log.__dict__)
 
 
+async def test_a_row_holds_a_hundred_notes_at_most(edge, lent, key):
+    tools = [{"type": f"tool_{number}"} for number in range(300)]
+    body = {"model": "gemini-2.5-flash", "input": "Hi", "tools": tools}
+    log = await edge.log(await edge.post("/v1/responses", body, key=key.text))
+    assert log.status == 200
+    assert len(log.dropped) == 100
+
+
 class Kept:
     def __init__(self):
         self.rows = []
