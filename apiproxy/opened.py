@@ -12,6 +12,7 @@ from apiproxy.trace import Attempt
 from apiproxy.transport import Response
 from apiproxy.wire import codec
 from apiproxy.wire.types import OK, Action, Answer, Call, Verdict
+from apiproxy.wire.usage import delivers
 from gateway.lib.errors import StreamBroken, UpstreamTimeout
 
 Json = dict[str, Any]
@@ -82,6 +83,8 @@ class Opened:
     def _says_something(self, batch: list[Json]) -> bool:
         if self.call.action is Action.COUNT_TOKENS:
             return True
+        if self.call.action is Action.EMBED:
+            return any(map(delivers, batch))
         return any("candidates" in reply or "promptFeedback" in reply for reply in batch)
 
     async def more(self) -> list[Json]:

@@ -70,6 +70,10 @@ class Pool:
         member = self._members.get(credential_id)
         return member.credential if member else None
 
+    def serves(self, providers: Collection[str]) -> bool:
+        """Whether there is a credential of one of these, be it resting."""
+        return any(member.credential.provider in providers for member in self._members.values())
+
     def rest(self, credential_id: int, model: str, until: float) -> None:
         """Rest for `model`, or as a whole when it is empty. An `until` in the past ends the rest."""
         member = self._members.get(credential_id)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from django.core.files.storage import storages
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_GET
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.http import require_GET, require_safe
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
@@ -13,6 +15,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apiproxy import selectors
+from apiproxy.gallery import mime_type_of
+from apiproxy.media_folder import is_past, is_signed
 from apiproxy.serializers import OfferedModelSerializer, RequestSerializer
 from credentials.selectors import usable_count
 from gateway.lib import broker
@@ -48,6 +52,32 @@ def _database_answers() -> bool:
     except DatabaseError:
         return False
     return True
+
+
+@require_safe
+def media(request: HttpRequest, name: str) -> HttpResponseBase:
+    """A stored picture, to whoever holds its signed link."""
+    expires, signature = request.GET.get("expires", ""), request.GET.get("signature", "")
+    if not is_signed(name, expires, signature):
+        return _in_words(
+            "This link was not made by this site, or is not whole: copy it again.", 403
+        )
+    if is_past(expires):
+        return _in_words("This link has expired: ask for the picture again.", 404)
+    try:
+        file = storages["media"].open(name)
+    except FileNotFoundError:
+        return _in_words("This picture has been deleted: ask for it again.", 404)
+    response = FileResponse(file, content_type=mime_type_of(name))
+    # What a model drew is shown, never run; links change hands, so only the browser keeps a copy.
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "private, max-age=3600, immutable"
+    return response
+
+
+def _in_words(text: str, status: int) -> HttpResponse:
+    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
 
 
 class Models(APIView):

@@ -8,4 +8,5 @@ class GatewayConfig(AppConfig):
     def ready(self) -> None:
         # In every process: tasks find their broker, and the checks run.
         import gateway.celery
-        import gateway.checks  # noqa: F401
+        import gateway.checks
+        import gateway.media_checks  # noqa: F401

@@ -37,9 +37,7 @@ def exchange(call: Call, credential: Credential, endpoints: Endpoints) -> Exchan
         method="POST",
         url=f"{endpoints.gemini_api}/{VERSION}/{_path(call.model.id)}:{_method(call)}",
         headers={"x-goog-api-key": credential.token, "content-type": "application/json"},
-        body=codec.encode(
-            _count_body(call) if call.action is Action.COUNT_TOKENS else request_body(call.body)
-        ),
+        body=codec.encode(_body(call)),
         stream=call.stream,
     )
 
@@ -68,6 +66,23 @@ def _is_served(setting: Any) -> bool:
     return not isinstance(category, str) or category in SAFETY_CATEGORIES
 
 
+def _body(call: Call) -> Json:
+    if call.action is Action.COUNT_TOKENS:
+        return _count_body(call)
+    if call.action is Action.EMBED:
+        return _embed_body(call)
+    return request_body(call.body)
+
+
+def _embed_body(call: Call) -> Json:
+    """Each request of a batch repeats the model of the URL, the single form may; a client's own name may be an alias."""
+    named = {"model": _resource(call.model.id)}
+    requests = call.body.get("requests")
+    if requests is None:
+        return {**call.body, **named}
+    return {**call.body, "requests": [{**request, **named} for request in requests]}
+
+
 def _count_body(call: Call) -> Json:
     """`{contents}`, or the form whose system instruction and tools count too (reference 3.1)."""
     body = call.body.get("generateContentRequest", call.body)
@@ -80,6 +95,8 @@ def _count_body(call: Call) -> Json:
 def _method(call: Call) -> str:
     if call.action is Action.COUNT_TOKENS:
         return "countTokens"
+    if call.action is Action.EMBED:
+        return "batchEmbedContents" if "requests" in call.body else "embedContent"
     return "streamGenerateContent?alt=sse" if call.stream else "generateContent"
 
 

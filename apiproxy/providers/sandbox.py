@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from apiproxy.providers import sandbox_embed
 from apiproxy.providers.base import Decoder, Exchange
 from apiproxy.providers.decoding import decoder_for
 from apiproxy.providers.judgement import Policy, judge
@@ -38,6 +39,7 @@ SCHEME = "sandbox:"
 GENERATE_URL = SCHEME + "generate"
 STREAM_URL = SCHEME + "stream"
 COUNT_URL = SCHEME + "count"
+EMBED_URL = SCHEME + "embed"
 
 POLICY = Policy(bare_quota_s=MINUTE_S, refreshes=False)
 
@@ -46,6 +48,7 @@ SANDBOX_MODELS: dict[str, str] = {
     "sandbox-slow": "Thinks in silence, then writes twenty words slowly",
     "sandbox-tools": "Calls the first declared function, then quotes its answer",
     "sandbox-image": "Draws a picture of one colour",
+    sandbox_embed.MODEL: "Turns text into vectors",
     "sandbox-error-client": "Refuses every request as malformed",
     "sandbox-error-auth": "The upstream does not accept the credential",
     "sandbox-error-licence": "The credential's account lacks a licence",
@@ -77,14 +80,21 @@ class Play(Struct, frozen=True):
 
 def exchange(call: Call, credential: Credential, endpoints: Endpoints) -> Exchange:
     yield from ()
-    url = STREAM_URL if call.stream else GENERATE_URL
     return Outgoing(
         method="POST",
-        url=COUNT_URL if call.action is Action.COUNT_TOKENS else url,
+        url=_url(call),
         headers={"content-type": "application/json"},
         body=codec.encode({**call.body, "model": call.model.id}),
         stream=call.stream,
     )
+
+
+def _url(call: Call) -> str:
+    if call.action is Action.COUNT_TOKENS:
+        return COUNT_URL
+    if call.action is Action.EMBED:
+        return EMBED_URL
+    return STREAM_URL if call.stream else GENERATE_URL
 
 
 def decoder(call: Call) -> Decoder:
@@ -107,6 +117,10 @@ def respond(outgoing: Outgoing) -> Play:
     prompt = read_prompt(request, zlib.crc32(outgoing.body))
     if prompt.model not in SANDBOX_MODELS:
         return _failed(unknown_model(prompt.model))
+    if (prompt.model == sandbox_embed.MODEL) is not (outgoing.url == EMBED_URL):
+        return _failed(unknown_model(prompt.model))
+    if outgoing.url == EMBED_URL:
+        return _json(200, sandbox_embed.embed(request))
     if prompt.model in FAILURES:
         return _failed(FAILURES[prompt.model])
     if outgoing.url == COUNT_URL:

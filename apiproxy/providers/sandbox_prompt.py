@@ -43,16 +43,16 @@ def read_prompt(request: Json, fingerprint: int) -> Prompt:
     contents = objects(request.get("contents"))
     users = [content for content in contents if content.get("role") != "model"]
     last = users[-1] if users else {}
-    system = _text(_object(request.get("systemInstruction")))
+    system = text_of(_object(request.get("systemInstruction")))
     config = _object(request.get("generationConfig"))
     schema = config.get("responseJsonSchema", config.get("responseSchema"))
     stops = config.get("stopSequences")
     limit = config.get("maxOutputTokens")
     return Prompt(
         model=str(request.get("model", "")),
-        text=_text(last),
+        text=text_of(last),
         system=system,
-        input_tokens=count_tokens(system) + sum(count_tokens(_text(one)) for one in contents),
+        input_tokens=count_tokens(system) + sum(count_tokens(text_of(one)) for one in contents),
         fingerprint=fingerprint,
         functions=_callable_functions(request),
         tool_answers=tuple(_tool_answers(last)),
@@ -83,7 +83,7 @@ def _object(value: Any) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def _text(content: Json) -> str:
+def text_of(content: Json) -> str:
     return "".join(map(_part_text, objects(content.get("parts"))))
 
 

@@ -10,9 +10,12 @@ from gateway.lib.keyfiles import secret_from_file
 from gateway.settings.celery import *  # noqa: F403
 from gateway.settings.channels import *  # noqa: F403
 from gateway.settings.env import BASE_DIR, DATA_DIR, env
+from gateway.settings.media import *  # noqa: F403
 from gateway.settings.proxy import *  # noqa: F403
 
 django_stubs_ext.monkeypatch()
+
+VERSION = "0.1.0"
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or secret_from_file(DATA_DIR / "secret.key")
@@ -118,8 +121,6 @@ STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Static files are served from where they lie: there is nothing to collect.
 WHITENOISE_USE_FINDERS = True
-MEDIA_ROOT = DATA_DIR / "media"
-MEDIA_URL = "media/"
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -141,7 +142,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Wellspring",
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
 }
 

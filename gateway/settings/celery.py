@@ -35,6 +35,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("SWEEP_INTERVAL_S", default=10.0),
         "options": {"expires": 60},
     },
+    "delete-expired-responses": {
+        "task": "apiproxy.tasks.delete_expired_responses",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
+    "delete-expired-images": {
+        "task": "apiproxy.tasks.delete_expired_images",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "prove-the-ledger": {
         "task": "quotas.tasks.prove",
         "schedule": 24 * 3600.0,

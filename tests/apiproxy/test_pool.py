@@ -161,3 +161,13 @@ def test_entries_that_became_stale_do_not_pile_up(pool):
 
 def test_secrets_are_not_in_what_is_printed():
     assert "t0p" not in repr(Credential(id=1, provider="gemini_api", token="t0p"))
+
+
+def test_a_provider_is_served_as_long_as_it_has_a_credential_be_it_resting():
+    pool = Pool(lambda: 0.0)
+    pool.put(Credential(id=1, provider="gemini_api"))
+    pool.rest(1, "", 100.0)
+    assert pool.serves(("code_assist", "gemini_api"))
+    assert not pool.serves(("code_assist",))
+    pool.remove(1)
+    assert not pool.serves(("gemini_api",))

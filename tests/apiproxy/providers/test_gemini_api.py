@@ -86,3 +86,23 @@ def test_system_and_tools_count_too(is_wrapped):
     assert sent(body, action=Action.COUNT_TOKENS) == {
         "generateContentRequest": {"model": "models/gemini-2.5-pro", **request}
     }
+
+
+def embedding(body):
+    call = make_call(body, model="gemini-embedding-001", action=Action.EMBED)
+    _, request = drive(gemini_api.exchange(call, CREDENTIAL, ENDPOINTS))
+    return request.url, json.loads(request.body), call.body
+
+
+def test_embeddings_name_the_model_in_every_request():
+    named = "models/gemini-embedding-001"
+    given = {
+        "requests": [{"content": user("a"), "model": "models/an-alias"}, {"content": user("b")}]
+    }
+    url, body, left = embedding(given)
+    assert url == f"https://gemini.example/v1beta/{named}:batchEmbedContents"
+    assert [request["model"] for request in body["requests"]] == [named, named]
+    assert left["requests"][0]["model"] == "models/an-alias"
+    url, body, _ = embedding({"content": user("a"), "title": "t"})
+    assert url == f"https://gemini.example/v1beta/{named}:embedContent"
+    assert body == {"model": named, "content": user("a"), "title": "t"}
