@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from apiproxy import routes, runtime
-from apiproxy.dialects import DIALECTS
+from apiproxy.dialects import DIALECTS, anthropic_errors
 from apiproxy.request import (
     JSON,
     Headers,
@@ -93,6 +93,8 @@ def _request(scope: Scope, receive: Receive, watch: _Watch, live: Runtime) -> Re
         received_at=time.time(),
         started=time.perf_counter(),
         read_body=read_body,
+        scheme=scope.get("scheme", "http"),
+        peer=(scope.get("client") or ("",))[0],
     )
 
 
@@ -134,8 +136,12 @@ def _error_reply(request: Request, error: GatewayError) -> Reply:
         headers.append((b"x-should-retry", b"false"))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    body = DIALECTS[routes.dialect_of(request)].render_error(error, request.id)
-    return Reply(error.status, headers, body)
+    dialect = routes.dialect_of(request)
+    status = error.status
+    if dialect == "anthropic-messages":
+        headers.append((b"request-id", request.id.encode()))
+        status = anthropic_errors.http_status(error)
+    return Reply(status, headers, DIALECTS[dialect].render_error(error, request.id))
 
 
 class _Outlet:
@@ -164,6 +170,7 @@ class _Outlet:
     async def stream(self, reply: StreamReply) -> None:
         """Raises the GatewayError of a stream that failed before its head went out."""
         self._head = [*reply.headers, self._request_id, _CORS]
+        self._keepalive_s = min(self._keepalive_s, reply.keepalive_s)
         loop = asyncio.get_running_loop()
         self._last_write = loop.time()
         self._timer = loop.call_later(self._keepalive_s, self._tick, loop, reply.keepalive)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from msgspec import Struct
 
-from apiproxy.wire.types import Endpoints, ImageStyle
+from apiproxy.shaping import Site
+from apiproxy.wire.types import Endpoints, ImageDelivery, ImageStyle
 
 
 class ProxyConfig(Struct, frozen=True):
@@ -15,13 +16,24 @@ class ProxyConfig(Struct, frozen=True):
     auto_ban_statuses: frozenset[int]
     max_attempts: int
     retry_interval_s: float
+    site: Site
+    list_variants: bool
     show_thoughts: bool
     chat_images: ImageStyle
+    chat_image_delivery: ImageDelivery
+    default_chat_model: str
+    default_image_model: str
+    public_url: str
+    trusted_proxies: str
+    image_retention_s: float
     max_body_bytes: int
+    response_retention_s: float
+    signature_ttl_s: float
     connect_timeout_s: float
     read_timeout_s: float
     max_connections: int
     keepalive_s: float
+    fake_stream_keepalive_s: float
     fetch_private_hosts: frozenset[str]
     fetch_max_bytes: int
     fetch_timeout_s: float
@@ -46,13 +58,28 @@ def from_settings() -> ProxyConfig:
         auto_ban_statuses=frozenset(settings.AUTO_BAN_ERROR_CODES if settings.AUTO_BAN else ()),
         max_attempts=1 + (settings.RETRY_429_MAX_RETRIES if settings.RETRY_429_ENABLED else 0),
         retry_interval_s=settings.RETRY_429_INTERVAL_S,
+        site=Site(
+            safety_default=settings.SAFETY_DEFAULT,
+            compatibility=settings.COMPATIBILITY_MODE,
+            attempts=settings.ANTI_TRUNCATION_MAX_ATTEMPTS,
+        ),
+        list_variants=settings.LIST_VARIANTS,
         show_thoughts=settings.RETURN_THOUGHTS_TO_FRONTEND,
         chat_images="images" if settings.CHAT_IMAGES == "images" else "markdown",
+        chat_image_delivery="url" if settings.CHAT_IMAGES == "url" else "inline",
+        default_chat_model=settings.DEFAULT_CHAT_MODEL,
+        default_image_model=settings.DEFAULT_IMAGE_MODEL,
+        public_url=settings.PUBLIC_URL,
+        trusted_proxies=settings.TRUSTED_PROXIES,
+        image_retention_s=settings.MEDIA_RETENTION_HOURS * 3600,
         max_body_bytes=settings.MAX_BODY_BYTES,
+        response_retention_s=settings.RESPONSE_RETENTION_HOURS * 3600,
+        signature_ttl_s=settings.SIGNATURE_TTL_HOURS * 3600,
         connect_timeout_s=settings.UPSTREAM_CONNECT_TIMEOUT_S,
         read_timeout_s=settings.UPSTREAM_READ_TIMEOUT_S,
         max_connections=settings.UPSTREAM_MAX_CONNECTIONS,
         keepalive_s=settings.KEEPALIVE_INTERVAL_S,
+        fake_stream_keepalive_s=settings.FAKE_STREAM_KEEPALIVE_S,
         fetch_private_hosts=frozenset(settings.FETCH_PRIVATE_HOSTS),
         fetch_max_bytes=settings.FETCH_MAX_BYTES,
         fetch_timeout_s=settings.FETCH_TIMEOUT_S,

@@ -17,6 +17,7 @@ from apiproxy.opened import Opened
 from apiproxy.pool import Lease, Pool
 from apiproxy.providers.base import Provider
 from apiproxy.renewal import Renewal
+from apiproxy.repairs import mend
 from apiproxy.trace import Attempt, Trace
 from apiproxy.transport import Response, Transport
 from apiproxy.wire.types import Answer, Call, Credential, Fault, Outgoing, Verdict
@@ -58,9 +59,13 @@ class Relay:
     async def open(self, call: Call, trace: Trace) -> Opened:
         """The answer with its first content. Raises the GatewayError that fits the last verdict."""
         tried: set[int] = set()
+        mended: set[str] = set()
         last: Verdict | None = None
         pauses = 0
-        for _ in range(self._config.max_attempts):
+        attempts = 0
+        # A repair costs an attempt of its own, so that it is made even where nothing is tried twice.
+        while attempts < self._config.max_attempts + len(mended):
+            attempts += 1
             if last is not None and last.fault is Fault.RETRY:
                 if pauses == _MOST_PAUSES:
                     break
@@ -73,7 +78,10 @@ class Relay:
                 return opened
             last = opened
             if last.fault is Fault.CLIENT_FAULT:
-                break
+                if not _mend(call, last, mended, trace):
+                    break
+                # The credential may be used again: it was not its fault.
+                tried.discard(lease.credential.id)
         raise error_of(last or EMPTY, call, self._clock())
 
     def _acquire(self, call: Call, tried: set[int], last: Verdict | None) -> Lease:
@@ -193,6 +201,17 @@ class Relay:
 
     def now(self) -> float:
         return self._clock()
+
+
+def _mend(call: Call, verdict: Verdict, mended: set[str], trace: Trace) -> bool:
+    """Whether the call is worth another try; `mended` are the kinds of repairs that were made."""
+    repair = mend(call.body, verdict, mended)
+    if repair is None:
+        return False
+    mended.add(repair.kind)
+    call.body = repair.body
+    trace.dropped.insert(0, repair.note)
+    return True
 
 
 def _usable(renewed: Credential | Verdict) -> Credential:

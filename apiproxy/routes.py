@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from apiproxy import endpoints
+from apiproxy import endpoints, image_endpoints
 from apiproxy.endpoints import Answer
 from apiproxy.request import Headers, Reply, Request
 from apiproxy.runtime import Runtime
@@ -23,9 +23,21 @@ class Route(Struct, frozen=True):
 
 _POSTS = {
     "/v1/chat/completions": Route("openai-chat", endpoints.chat_completions),
+    "/v1/embeddings": Route("openai-embeddings", endpoints.embeddings),
+    "/v1/images/generations": Route("openai-images", image_endpoints.images),
+    "/v1/images/edits": Route("openai-images", image_endpoints.image_edits),
+    "/v1/images/edit": Route("openai-images", image_endpoints.image_edits),
+    "/v1/images/variations": Route("openai-images", image_endpoints.image_variations),
+    "/v1/generate": Route("simple", image_endpoints.simple_text),
+    "/v1/generate-images": Route("simple", image_endpoints.simple_images),
+    "/v1/responses": Route("openai-responses", endpoints.create_response),
+    "/v1/messages": Route("anthropic-messages", endpoints.create_message),
+    "/v1/messages/count_tokens": Route("anthropic-messages", endpoints.count_message_tokens),
 }
+_PATHS_OF_RESPONSES = re.compile(r"/v1/responses/([^/]+)(/input_items|/cancel)?")
 _PATHS_OF_MODELS = re.compile(r"(/v1|/v1beta|/gemini/v1beta)/models(?:/(.+))?", re.DOTALL)
 _GEMINI_PREFIXES = ("/v1beta/", "/gemini/")
+_ANTHROPIC_PREFIX = "/v1/messages/"
 
 # Chat clients that run in a browser call from another origin. Keys travel in headers, never in cookies.
 _PREFLIGHT: Headers = [
@@ -47,6 +59,8 @@ async def answer(live: Runtime, request: Request) -> Answer:
         return await route.endpoint(live, request)
     if (found := _PATHS_OF_MODELS.fullmatch(path)) is not None:
         return await _models(live, request, found[2] or "")
+    if (found := _PATHS_OF_RESPONSES.fullmatch(path)) is not None:
+        return await _response(live, request, found[1], found[2] or "")
     raise UnknownRoute(f"there is no {path} here")
 
 
@@ -57,13 +71,28 @@ def dialect_of(request: Request) -> str:
         return route.dialect
     found = _PATHS_OF_MODELS.fullmatch(request.path)
     if found is None:
+        if request.path.startswith(_ANTHROPIC_PREFIX):
+            return "anthropic-messages"
         return "gemini" if request.path.startswith(_GEMINI_PREFIXES) else "openai-chat"
     if found[1] != "/v1" or ":" in (found[2] or ""):
         return "gemini"
     # /v1/models is every vendor's: how the caller says who it is decides.
     if b"x-goog-api-key" in request.headers or "key" in request.query:
         return "gemini"
+    if b"anthropic-version" in request.headers or b"x-api-key" in request.headers:
+        return "anthropic-messages"
     return "openai-chat"
+
+
+async def _response(live: Runtime, request: Request, response_id: str, rest: str) -> Answer:
+    allowed = {"": ("GET", "DELETE"), "/input_items": ("GET",), "/cancel": ("POST",)}[rest]
+    if request.method not in allowed:
+        raise MethodNotAllowed(f"{' or '.join(allowed)} {request.path}")
+    if rest == "/input_items":
+        return await endpoints.response_input(live, request, response_id)
+    if rest == "/cancel":
+        return await endpoints.cancel_response(live, request, response_id)
+    return await endpoints.stored_response(live, request, response_id)
 
 
 async def _models(live: Runtime, request: Request, name: str) -> Answer:

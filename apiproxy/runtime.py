@@ -10,21 +10,20 @@ import uuid
 from apiproxy import config as configuration
 from apiproxy.admission import Admission
 from apiproxy.config import ProxyConfig
-from apiproxy.expiring import ExpiringDict
 from apiproxy.feed import Feed
+from apiproxy.gallery import Gallery
+from apiproxy.kept import KeptResponses
 from apiproxy.media import Media
 from apiproxy.pool import Pool
 from apiproxy.providers import PROVIDERS
 from apiproxy.record import Recorder
 from apiproxy.relay import Relay
 from apiproxy.renewal import Renewal
+from apiproxy.signature_store import SignatureStore
 from apiproxy.transport import Transport
 from apiproxy.writer import Writer
 
 logger = logging.getLogger(__name__)
-
-_SIGNATURE_LIFETIME_S = 6 * 3600.0
-_MAX_SIGNATURES = 50_000
 
 
 class Runtime:
@@ -36,8 +35,12 @@ class Runtime:
         self.pool = Pool(time.time)
         self.transport = Transport(config, time.time)
         self.media = Media(config)
-        self.signatures: ExpiringDict[tuple[int, str], str] = ExpiringDict(
-            lifetime_s=_SIGNATURE_LIFETIME_S, max_items=_MAX_SIGNATURES, clock=time.monotonic
+        self.gallery = Gallery(retention_s=config.image_retention_s)
+        self.kept = KeptResponses(
+            retention_s=config.response_retention_s, max_bytes=config.max_body_bytes
+        )
+        self.signatures = SignatureStore(
+            lifetime_s=config.signature_ttl_s, redis_url=config.redis_url, clock=time.monotonic
         )
         self.feed = Feed(
             pool=self.pool,
@@ -67,12 +70,14 @@ class Runtime:
 
     async def start(self) -> None:
         self.writer.start()
+        self.signatures.start()
         await self.transport.start()
         await self.feed.start()
 
     async def stop(self) -> None:
         await self.feed.stop()
         await self.transport.stop()
+        await self.signatures.stop()
         await self.writer.stop()
         await self.feed.leave()
 

@@ -1,6 +1,7 @@
 import itertools
 
 from apiproxy import signatures
+from apiproxy.signature_store import SignatureStore
 
 
 def called(call_id=None, **part):
@@ -79,3 +80,47 @@ def test_every_call_gets_an_id_and_signatures_are_returned():
 def test_a_reply_without_calls_is_left_alone():
     for answer in ({}, {"candidates": None}, reply({"text": "a"}), reply({"functionCall": None})):
         assert signatures.harvest(answer, lambda: "x") == []
+
+
+def test_an_id_that_clients_would_refuse_is_replaced():
+    answer = reply(called("x" * 65, thoughtSignature="s"), called("y" * 64))
+    assert signatures.harvest(answer, lambda: "new") == [("new", "s")]
+    parts = answer["candidates"][0]["content"]["parts"]
+    assert [part["functionCall"]["id"] for part in parts] == ["new", "y" * 64]
+
+
+def test_calls_without_signatures_are_listed_by_step():
+    made = {
+        "contents": [
+            *body(called("a", thoughtSignature="s"), called("b"))["contents"],
+            *body(called("c"), called())["contents"],
+            *body({"text": "no call"}, role="user")["contents"],
+        ]
+    }
+    found = signatures.unsigned(made)
+    assert [(call.call_id, call.first) for call in found] == [
+        ("b", False),
+        ("c", True),
+        ("", False),
+    ]
+
+
+async def test_without_redis_the_stand_in_serves(edge, fake, lent, key):
+    edge.runtime.signatures = SignatureStore(
+        lifetime_s=60, redis_url="redis://127.0.0.1:1/0", clock=lambda: 0.0
+    )
+    edge.runtime.signatures.start()
+    made = {"id": "c1", "type": "function", "function": {"name": "get_weather"}}
+    answer = await edge.chat(
+        key.text,
+        "gemini-3-flash-preview",
+        messages=[
+            {"role": "user", "content": "weather?"},
+            {"role": "assistant", "content": None, "tool_calls": [made]},
+            {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+        ],
+        tools=[{"type": "function", "function": {"name": "get_weather"}}],
+    )
+    assert answer.status == 200, answer.body
+    sent = fake.calls()[-1].body["contents"][1]["parts"][0]
+    assert sent["thoughtSignature"] == signatures.STAND_IN
