@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apiproxy.models import CatalogueModel, ModelAlias, RequestLog
+from apiproxy.models import CatalogueModel, ModelAlias, RequestLog, StoredImage
 from gateway.lib.admin import ReadOnlyAdmin
 from gateway.lib.credits import to_text
 from quotas import selectors as quota_selectors
@@ -27,6 +27,12 @@ class CatalogueModelAdmin(admin.ModelAdmin[CatalogueModel]):
 class ModelAliasAdmin(admin.ModelAdmin[ModelAlias]):
     list_display = ("pattern", "target")
     search_fields = ("pattern", "target")
+
+
+@admin.register(StoredImage)
+class StoredImageAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "name", "mime_type", "size_bytes", "request_id", "expires_at")
+    search_fields = ("=name", "=request_id")
 
 
 @admin.register(RequestLog)

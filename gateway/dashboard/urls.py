@@ -6,4 +6,8 @@ from gateway.dashboard import views
 
 app_name = "dashboard"
 
-urlpatterns = [path("", views.landing, name="landing")]
+urlpatterns = [
+    path("", views.landing, name="landing"),
+    path("system", views.system, name="system"),
+    path("system/selftest", views.run_selftest, name="run_selftest"),
+]

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+import time
 
+from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import user_passes_test
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import access
+from apiproxy import runtime
 from apiproxy.selectors import listed_models
+from apiproxy.selftest import journal
+from apiproxy.selftest.run import run
+from gateway.dashboard import selectors
 
 
 @require_safe
@@ -14,3 +24,24 @@ def landing(request: HttpRequest) -> HttpResponse:
     """What this site offers; its addresses are those the visitor came by."""
     site = request.build_absolute_uri("/")[:-1]
     return render(request, "dashboard/landing.html", {"site": site, "models": listed_models()})
+
+
+@require_safe
+@never_cache
+@user_passes_test(access.is_operator, login_url="admin:login")
+def system(request: HttpRequest) -> HttpResponse:
+    return render(request, "dashboard/system.html", selectors.system())
+
+
+@require_http_methods(["GET", "POST"])
+@user_passes_test(access.is_operator, login_url="admin:login")
+async def run_selftest(request: HttpRequest) -> HttpResponse:
+    """The answer waits, the process does not: the cases are calls among others, and take about six seconds."""
+    if request.method == "GET":
+        # Whoever had to sign in first comes back by this way.
+        return redirect("dashboard:system")
+    started = time.perf_counter()
+    results = await run(await runtime.current())
+    duration_ms = int((time.perf_counter() - started) * 1000)
+    await sync_to_async(journal.keep)(results=results, duration_ms=duration_ms)
+    return redirect("dashboard:system")
