@@ -59,6 +59,11 @@ MODELS = {
         ),
         Model(id="gemini-2.5-flash-preview-tts", providers=("gemini_api",)),
         Model(
+            id="gemini-embedding-001",
+            providers=("gemini_api",),
+            capabilities=frozenset({"embedding"}),
+        ),
+        Model(
             id="probability-model",
             providers=("sandbox",),
             capabilities=frozenset({"chat", "logprobs"}),

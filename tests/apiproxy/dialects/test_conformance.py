@@ -9,8 +9,12 @@ import json
 
 import msgspec
 import pytest
+from anthropic.types import Message, MessageTokensCount, RawMessageStreamEvent
 from google.genai.types import GenerateContentResponse
+from openai.types import CreateEmbeddingResponse, ImagesResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import TypeAdapter
 
 from apiproxy import signatures
 from apiproxy.dialects import DIALECTS
@@ -18,7 +22,7 @@ from apiproxy.wire import codec
 from apiproxy.wire.types import Action, Usage
 from apiproxy.wire.usage import usage_of
 from gateway.lib import errors
-from tests.apiproxy.dialects.events import events_of, without_envelope
+from tests.apiproxy.dialects.events import events_of, without_envelope, without_response
 from tests.apiproxy.dialects.support import HEAD, cases, resolve
 from tests.fakes.google_generate import parse_public
 from tests.fakes.google_models import PUBLIC_MODELS
@@ -26,6 +30,7 @@ from tests.fakes.google_rules import check_request
 from tests.fakes.google_signatures import SignatureBook
 from tests.fakes.google_turns import Scope, check_contents
 
+EMBED_MESSAGES = {True: "BatchEmbedContentsRequest", False: "EmbedContentRequest"}
 CASES = [(dialect, case) for dialect in DIALECTS for case in cases(dialect)]
 WITH_ANSWER = [(dialect, case) for dialect, case in CASES if "answer" in case]
 WITH_EVENTS = [(dialect, case) for dialect, case in CASES if "events" in case]
@@ -61,6 +66,11 @@ def test_a_request_becomes_canonical(dialect, case):
         "function_names": call.function_names,
         "dropped": call.dropped,
         "remote": [part["fileData"]["fileUri"] for part in call.remote_parts],
+        "answers": call.answers - 1 and call.answers,
+        "pictures_only": call.pictures_only,
+        "linked": call.image_delivery == "url",
+        "base64": call.embedding_format == "base64",
+        "samples": call.sound_format == "pcm16",
     }
     assert {key: value for key, value in noted.items() if value} == case["call"]
 
@@ -90,6 +100,9 @@ def test_replies_become_a_stream(dialect, case):
             )
         }
         events = [without_envelope(event) for event in events]
+    if dialect == "openai-responses":
+        assert [event["sequence_number"] for event in events] == list(range(len(events)))
+        events = [without_response(event, case["answer"]) for event in events]
     assert events == case["events"]
 
 
@@ -120,6 +133,37 @@ def test_the_openai_sdk_understands_answers_and_chunks(dialect, case):
         ChatCompletionChunk.model_validate(common | event)
 
 
+@each(recorded_for("openai-responses"))
+def test_the_openai_sdk_understands_responses_and_their_events(dialect, case):
+    Response.model_validate(case["answer"])
+    for event in case["events"]:
+        whole = {"response": case["answer"]} if set(event) == {"type", "sequence_number"} else {}
+        TypeAdapter(ResponseStreamEvent).validate_python(event | whole)
+
+
+@each(recorded_for("anthropic-messages"))
+def test_the_anthropic_sdk_understands_answers_and_events(dialect, case):
+    if "content" not in case["answer"]:
+        MessageTokensCount.model_validate(case["answer"])
+        return
+    Message.model_validate(case["answer"])
+    for event in case["events"]:
+        TypeAdapter(RawMessageStreamEvent).validate_python(event)
+
+
+# The SDK reads base64 before its types see the numbers.
+@each([found for found in recorded_for("openai-embeddings") if found[1]["name"] != "base64"])
+def test_the_openai_sdk_understands_embeddings(dialect, case):
+    answer = CreateEmbeddingResponse.model_validate(case["answer"])
+    assert [item.index for item in answer.data] == list(range(len(answer.data)))
+
+
+@each(recorded_for("openai-images"))
+def test_the_openai_sdk_understands_pictures(dialect, case):
+    answer = ImagesResponse.model_validate(case["answer"])
+    assert all(image.b64_json or image.url for image in answer.data)
+
+
 @each(
     [
         (dialect, case)
@@ -147,13 +191,16 @@ def known_to_the_fake(dialect, case):
 @each([recorded for recorded in CASES if known_to_the_fake(*recorded)])
 def test_the_upstream_accepts_the_canonical_body(dialect, case):
     call = parsed(dialect, case)
-    signatures.restore(call.body, {}.get, strict=call.model.strict_signatures)
+    inner = call.body.get("generateContentRequest", call.body)
+    signatures.restore(inner, {}.get, strict=call.model.strict_signatures)
     body = codec.loads(codec.dumps(call.body))
     scope = Scope(PUBLIC_MODELS[call.model.id], False, AnySignature())
     if call.action is Action.COUNT_TOKENS:
         request = parse_public("CountTokensRequest", body)
         inner = request.get("generateContentRequest", request)
         check_contents(inner["contents"], scope)
+    elif call.action is Action.EMBED:
+        parse_public(EMBED_MESSAGES["requests" in body], body)
     else:
         check_request(parse_public("GenerateContentRequest", body), scope)
 
