@@ -9,8 +9,11 @@ BIN := .venv/bin
 LOCKS := $(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' ' -f 1)
 RUNTIME := .venv/.runtime-$(LOCKS)
 TOOLS := .venv/.tools-$(LOCKS)
+CLIENTS := .venv-clients/.installed-$(shell cksum <requirements-clients.txt | cut -d ' ' -f 1)
+# npm writes these last of all; an unchanged package-lock.json costs nothing.
+NODE_CLIENTS := $(patsubst %,tests/clients/%/node_modules/.package-lock.json,js agents)
 
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check clients bench lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1\t/p' Makefile | expand -t 16
@@ -20,8 +23,11 @@ run: $(RUNTIME)  ## install, migrate, print the set-up link and a sample key, se
 	@$(BIN)/python manage.py welcome
 	@exec $(BIN)/python manage.py serve
 
-test: check  ## check, then run the whole suite
+test: check $(CLIENTS) $(NODE_CLIENTS)  ## check, then run the whole suite
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(PYTEST_ARGS)
+
+clients: $(CLIENTS) $(NODE_CLIENTS)  ## real clients against a real gateway: prints the table client x case
+	@$(BIN)/python -m tests.clients $(PYTEST_ARGS)
 
 check: $(TOOLS)  ## formatting, lint, types, import directions, templates
 	$(BIN)/python -m ruff format --check .
@@ -42,7 +48,7 @@ lock: $(TOOLS)  ## lock requirements*.in again; LOCK_ARGS=--upgrade takes newer 
 		$(LOCK_ARGS) requirements-clients.in -o requirements-clients.txt
 
 clean:  ## remove .venv and caches; data/ stays
-	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-clients .mypy_cache .ruff_cache .import_linter_cache .hypothesis tests/clients/*/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -59,3 +65,13 @@ $(TOOLS): $(BIN)/python
 	@scripts/install requirements.txt requirements-dev.txt
 	@rm -f .venv/.runtime-* .venv/.tools-*
 	@touch $(RUNTIME) $@
+
+$(CLIENTS): | $(TOOLS)
+	@echo 'Installing the Python clients that need an environment of their own ...'
+	@VENV=.venv-clients scripts/install requirements-clients.txt
+	@touch $@
+
+tests/clients/%/node_modules/.package-lock.json: tests/clients/%/package-lock.json | $(TOOLS)
+	@echo 'Installing the clients of $(<D) ...'
+	@cd $(<D) && '$(CURDIR)/$(BIN)/npm' ci --ignore-scripts --loglevel error
+	@touch $@

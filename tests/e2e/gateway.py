@@ -61,6 +61,7 @@ class Gateway:
         workers: int = 1,
         database_url: str = "",
         redis_url: str = "",
+        keepalive_s: float = KEEPALIVE_S,
         **settings: str,
     ) -> None:
         self.google = google
@@ -90,7 +91,7 @@ class Gateway:
             SWEEP_INTERVAL_S="1",
             HOLDER_LEASE_S=str(HOLDER_LEASE_S),
             RETRY_429_INTERVAL="0.05",
-            STREAM_KEEPALIVE_S=str(KEEPALIVE_S),
+            STREAM_KEEPALIVE_S=str(keepalive_s),
             UPSTREAM_READ_TIMEOUT_S=str(UPSTREAM_READ_TIMEOUT_S),
             MAX_BODY_BYTES=str(MAX_BODY_BYTES),
             DRAIN_TIMEOUT_S="30",

@@ -111,6 +111,12 @@ def log_rows() -> int:
     return RequestLog.objects.count()
 
 
+def logged(key: str) -> list[Json]:
+    """What the request log says of a key's requests, oldest first."""
+    rows = RequestLog.objects.filter(key_id=_key(key).pk).order_by("id")
+    return list(rows.values("dialect", "requested_model", "model", "status", "dropped"))
+
+
 def dump() -> str:
     """Every row of every table as text."""
     with connection.cursor() as cursor:
@@ -137,6 +143,7 @@ ACTIONS = {
         reserved,
         states,
         log_rows,
+        logged,
         dump,
     )
 }

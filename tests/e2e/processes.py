@@ -29,11 +29,13 @@ def clean_environment(**extra: str) -> dict[str, str]:
 class Child:
     """A process whose standard output is JSON lines; everything else it says is in `log`."""
 
-    def __init__(self, *arguments: str, env: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, *arguments: str, env: dict[str, str], log: Path, program: str = sys.executable
+    ) -> None:
         self._log = log
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, *arguments],
+                [program, *arguments],
                 cwd=ROOT,
                 env=env,
                 stdin=subprocess.PIPE,

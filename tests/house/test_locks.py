@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -40,3 +41,17 @@ def test_the_two_locks_agree():
     shared = set(runtime) & set(tools)
     assert shared
     assert {name: runtime[name] for name in shared} == {name: tools[name] for name in shared}
+
+
+@pytest.mark.parametrize("folder", ["js", "agents"])
+def test_the_clients_of_node_are_locked_with_hashes_and_come_from_whatever_registry_npm_is_set_to(
+    folder,
+):
+    home = ROOT / "tests" / "clients" / folder
+    lock = json.loads((home / "package-lock.json").read_text())["packages"]
+    asked = json.loads((home / "package.json").read_text())["dependencies"]
+    assert lock.pop("")["dependencies"] == asked
+    assert {f"node_modules/{name}" for name in asked} <= set(lock)
+    for package in lock.values():
+        assert package["integrity"].startswith("sha512-")
+        assert "resolved" not in package
