@@ -13,11 +13,12 @@ import msgspec
 
 from apiproxy.blame import EMPTY, TOKEN_REFUSED, Judged, error_of, network_verdict
 from apiproxy.config import ProxyConfig
+from apiproxy.expiring import ExpiringDict
 from apiproxy.opened import Opened
 from apiproxy.pool import Lease, Pool
 from apiproxy.providers.base import Provider
 from apiproxy.renewal import Renewal
-from apiproxy.repairs import mend
+from apiproxy.repairs import SCHEMAS, Repair, knows_no_json_schema, mend, older_schemas
 from apiproxy.trace import Attempt, Trace
 from apiproxy.transport import Response, Transport
 from apiproxy.wire.types import Answer, Call, Credential, Fault, Outgoing, Verdict
@@ -26,6 +27,8 @@ from gateway.lib.errors import PoolExhausted, StreamBroken, UpstreamTimeout, Ups
 _REFRESH_BEFORE_EXPIRY_S = 60.0
 # An overloaded upstream is asked twice more; a client that wants more patience repeats the call itself.
 _MOST_PAUSES = 2
+_REFUSAL_REMEMBERED_S = 3600.0
+_MOST_REFUSALS = 1000
 
 
 class Judges(Protocol):
@@ -55,6 +58,10 @@ class Relay:
         self._transport = transport
         self._recorder = recorder
         self._providers = providers
+        self._refusals: ExpiringDict[tuple[str, str], bool] = ExpiringDict(
+            lifetime_s=_REFUSAL_REMEMBERED_S, max_items=_MOST_REFUSALS, clock=clock
+        )
+        """(provider, model) that knew no JSON Schema a while ago: its fields are not tried there on every call."""
 
     async def open(self, call: Call, trace: Trace) -> Opened:
         """The answer with its first content. Raises the GatewayError that fits the last verdict."""
@@ -73,12 +80,17 @@ class Relay:
                 pauses += 1
             lease = self._acquire(call, tried, last)
             tried.add(lease.credential.id)
+            upstream = (lease.credential.provider, call.model.id)
+            if SCHEMAS not in mended and self._refusals.get(upstream):
+                _apply(older_schemas(call.body), call, mended, trace)
             opened = await self._attempt(call, lease, trace)
             if isinstance(opened, Opened):
                 return opened
             last = opened
             if last.fault is Fault.CLIENT_FAULT:
-                if not _mend(call, last, mended, trace):
+                if knows_no_json_schema(last):
+                    self._refusals[upstream] = True
+                if not _apply(mend(call.body, last, mended), call, mended, trace):
                     break
                 # The credential may be used again: it was not its fault.
                 tried.discard(lease.credential.id)
@@ -203,9 +215,8 @@ class Relay:
         return self._clock()
 
 
-def _mend(call: Call, verdict: Verdict, mended: set[str], trace: Trace) -> bool:
-    """Whether the call is worth another try; `mended` are the kinds of repairs that were made."""
-    repair = mend(call.body, verdict, mended)
+def _apply(repair: Repair | None, call: Call, mended: set[str], trace: Trace) -> bool:
+    """Whether there was something to repair; `mended` are the kinds that were."""
     if repair is None:
         return False
     mended.add(repair.kind)

@@ -23,6 +23,7 @@ from gateway.lib.errors import InvalidRequest
 _SCHEMA_REFUSED = re.compile(
     r"json_?schema|function_?declaration|response_?schema|\bschema\b", re.IGNORECASE
 )
+_FIELD_UNKNOWN = re.compile(r'unknown name "?(?:parameters|response)_?json_?schema', re.IGNORECASE)
 _LAST_TURN_REFUSED = re.compile(
     r"requests? (?:ending|ends?|that end) with a (?:model|user)|\bprefill", re.IGNORECASE
 )
@@ -36,6 +37,9 @@ class Repair(Struct, frozen=True):
     note: str
 
 
+SCHEMAS = "schemas"
+
+
 def mend(body: Json, verdict: Verdict, done: Collection[str]) -> Repair | None:
     """`done`: kinds that were tried. None when nothing here would change the upstream's mind."""
     for kind, applies, change, note in _REPAIRS:
@@ -44,6 +48,17 @@ def mend(body: Json, verdict: Verdict, done: Collection[str]) -> Repair | None:
             if changed is not None:
                 return Repair(kind, changed, note)
     return None
+
+
+def knows_no_json_schema(verdict: Verdict) -> bool:
+    """The upstream lacks the fields, whatever is in them: it will refuse those of the next client as well."""
+    return _is_refusal(verdict) and _FIELD_UNKNOWN.search(verdict.message) is not None
+
+
+def older_schemas(body: Json) -> Repair | None:
+    """As `mend` would, for an upstream that is known to refuse JSON Schema."""
+    changed = _with_older_schemas(body)
+    return None if changed is None else Repair(SCHEMAS, changed, _OLDER_SCHEMAS)
 
 
 def _about_signatures(verdict: Verdict) -> bool:
@@ -157,6 +172,10 @@ def _with_a_user_turn(body: Json) -> Json | None:
     return {**body, "contents": [*contents, {"role": "user", "parts": [{"text": CONTINUE}]}]}
 
 
+_OLDER_SCHEMAS = (
+    "the upstream refused JSON Schema: the schemas were sent in its older form, which says less"
+)
+
 _REPAIRS: tuple[tuple[str, Callable[[Verdict], bool], Callable[[Json], Json | None], str], ...] = (
     (
         "signatures",
@@ -165,10 +184,10 @@ _REPAIRS: tuple[tuple[str, Callable[[Verdict], bool], Callable[[Json], Json | No
         "the upstream refused a thought signature: all were replaced by the stand-in",
     ),
     (
-        "schemas",
+        SCHEMAS,
         _about_schemas,
         _with_older_schemas,
-        "the upstream refused JSON Schema: the schemas were sent in its older form, which says less",
+        _OLDER_SCHEMAS,
     ),
     (
         "last_turn",

@@ -40,6 +40,9 @@ class RequestSerializer(serializers.Serializer[Any]):
     dialect = serializers.CharField()
     action = serializers.CharField()
     model = serializers.CharField()
+    requested_model = serializers.CharField(
+        help_text="As the client wrote it: with variants, or an alias."
+    )
     stream = serializers.BooleanField()
     status = serializers.IntegerField()
     error_code = serializers.CharField()

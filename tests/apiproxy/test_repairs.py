@@ -3,7 +3,7 @@ import copy
 import msgspec
 import pytest
 
-from apiproxy.repairs import mend
+from apiproxy.repairs import knows_no_json_schema, mend
 from apiproxy.signatures import STAND_IN
 from apiproxy.wire.types import Fault, Verdict
 from tests.apiproxy.dialects.schemas import accepted
@@ -220,6 +220,25 @@ async def test_an_upstream_that_knows_no_json_schema_gets_the_older_form(
     assert sent["tools"][0]["functionDeclarations"][0]["parameters"]["type"] == "OBJECT"
     assert sent["generationConfig"]["responseSchema"]["type"] == "OBJECT"
     assert (await edge.receipt(answer)).state == "settled"
+
+
+async def test_an_upstream_that_knows_no_json_schema_is_not_asked_again_with_it(
+    edge, fake, lent, key
+):
+    fake.takes_json_schema = False
+    answers = [await edge.chat(key.text, tools=[TOOL]) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert [seen.status for seen in fake.calls()] == [400, 200, 200, 200]
+    log = await edge.log(answers[-1])
+    assert any("older form" in note for note in log.dropped)
+    # Another model may be another matter.
+    assert (await edge.chat(key.text, "gemini-3-flash-preview", tools=[TOOL])).status == 200
+    assert [seen.status for seen in fake.calls()[4:]] == [400, 200]
+
+
+def test_only_an_unknown_field_is_remembered():
+    assert knows_no_json_schema(SCHEMA)
+    assert not knows_no_json_schema(refused("The JSON schema of tools[0] is too deep."))
 
 
 async def test_a_model_that_does_not_continue_itself_is_asked_to(edge, fake, lent, key):

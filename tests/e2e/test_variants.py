@@ -220,6 +220,7 @@ def test_a_cut_answer_is_gone_on_with(gateway, google, http, provider, dialect):
     explained = gateway.explained(response.headers["x-request-id"])
     assert [attempt["outcome"] for attempt in explained["attempts"]] == ["ok", "ok", "ok"]
     assert explained["model"] == MODEL
+    assert explained["requested_model"] == f"{UNCUT}{MODEL}"
 
 
 @both_dialects
