@@ -16,7 +16,7 @@ from msgspec import Struct
 from accounts import keys, selectors
 from accounts.selectors import KeyRecord
 from apiproxy import shaping
-from apiproxy.wire.types import Call, Usage
+from apiproxy.wire.types import Action, Call, Usage
 from apiproxy.writer import Writer
 from gateway.lib.credits import to_text
 from gateway.lib.errors import AuthenticationFailed, PermissionDenied, QuotaExhausted, Unavailable
@@ -25,6 +25,7 @@ from quotas.ledger import Booked, Close, Reserve
 
 _MAX_CACHED_KEYS = 50_000
 _UNKNOWN_FOR_S = 1.0
+_MOST_CANDIDATES = 8
 
 _HOW_TO_SEND = "send it as Authorization: Bearer, x-goog-api-key, x-api-key or ?key="
 
@@ -153,17 +154,7 @@ class Admission:
         if not principal.balance_id:
             return None
         price = self._prices().of(call.model.id, shaping.features(call))
-        config = call.body.get("generationConfig")
-        bound = config.get("maxOutputTokens") if isinstance(config, dict) else None
-        amount = pricing.estimate(
-            price,
-            body_bytes=body_bytes,
-            max_output_tokens=min(bound, call.model.output_limit_tokens)
-            if isinstance(bound, int) and bound > 0
-            else None,
-            calls=call.answers,
-            attempts=call.attempts,
-        )
+        amount = estimate_of(price, call, body_bytes)
         request_id = call.head.request_id
         waiting = self._writer.reserve(Reserve(request_id, principal.balance_id, amount))
         try:
@@ -218,6 +209,29 @@ class Admission:
         if not presented:
             raise AuthenticationFailed(f"this call has no API key: {_HOW_TO_SEND}")
         raise AuthenticationFailed("this is not an API key of this site: they begin with sk-")
+
+
+def estimate_of(price: pricing.Price, call: Call, body_bytes: int) -> int:
+    """Micros to reserve."""
+    embeds = call.action is Action.EMBED
+    return pricing.estimate(
+        price,
+        # The texts of a batch are shared out; everything else is sent whole every time.
+        body_bytes=body_bytes // call.answers if embeds else body_bytes,
+        max_output_tokens=0 if embeds else _most_output_tokens(call),
+        calls=call.answers,
+        attempts=call.attempts,
+    )
+
+
+def _most_output_tokens(call: Call) -> int:
+    """Of one upstream call, with all its candidates."""
+    config = call.body.get("generationConfig")
+    config = config if isinstance(config, dict) else {}
+    bound, candidates = config.get("maxOutputTokens"), config.get("candidateCount")
+    tokens = bound if isinstance(bound, int) and bound > 0 else pricing.DEFAULT_OUTPUT_TOKENS
+    count = candidates if isinstance(candidates, int) and candidates > 0 else 1
+    return min(tokens, call.model.output_limit_tokens) * min(count, _MOST_CANDIDATES)
 
 
 def charge_of(price: pricing.Price, outcome: Outcome) -> int:

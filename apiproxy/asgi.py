@@ -53,7 +53,16 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     live = await runtime.current()
     watch = _Watch(receive)
     request = _request(scope, receive, watch, live)
-    outlet = _Outlet(send, request.id, live.config.keepalive_s)
+    try:
+        await _answer(live, request, _Outlet(send, request.id, live.config.keepalive_s))
+    except asyncio.CancelledError:
+        if not watch.client_left():
+            raise
+    finally:
+        watch.stop()
+
+
+async def _answer(live: Runtime, request: Request, outlet: _Outlet) -> None:
     try:
         answer = await routes.answer(live, request)
         if isinstance(answer, Reply):
@@ -64,16 +73,11 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         pass
     except GatewayError as error:
         await outlet.write_whole(_error_reply(request, error))
-    except asyncio.CancelledError:
-        if not watch.client_left():
-            raise
     except Exception:
         # The edge: whatever escaped is a bug of ours; the client gets its shape all the same.
         logger.exception("request %s failed", request.id)
         if not outlet.committed:
             await outlet.write_whole(_error_reply(request, InternalError(_OUR_BUG)))
-    finally:
-        watch.stop()
 
 
 def _request(scope: Scope, receive: Receive, watch: _Watch, live: Runtime) -> Request:
@@ -159,6 +163,9 @@ class _Outlet:
         self.committed = False
 
     async def write_whole(self, reply: Reply) -> None:
+        if self._ping is not None:
+            # It has not begun, else its head would be out; it must not do so within this answer.
+            self._ping.cancel()
         self.committed = True
         length = (b"content-length", b"%d" % len(reply.body))
         headers = [*reply.headers, length, self._request_id, _CORS]

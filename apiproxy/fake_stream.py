@@ -17,8 +17,8 @@ _PIECE_CHARACTERS = 50
 # A long text comes in larger pieces instead of thousands of events.
 _MOST_PIECES = 400
 
-# Google repeats these in every chunk.
-_ENVELOPE = ("modelVersion", "responseId")
+# Google repeats these in every chunk. Whoever leaves in the middle has had the whole answer made.
+_ENVELOPE = ("modelVersion", "responseId", "usageMetadata")
 
 _JOINER = "\u200d"
 _VIRAMA = 9

@@ -37,29 +37,33 @@ async def gather(open_one: Opener, call: Call) -> Gathered:
     first upstream call that failed.
     """
     limit = asyncio.Semaphore(_AT_ONCE)
+    embedding = call.action is Action.EMBED
+    errors: list[GatewayError] = []
 
-    async def ask(one: Call) -> Json | GatewayError:
+    async def ask(one: Call) -> Json | None:
         async with limit:
+            if embedding and errors:
+                return None
             try:
                 return await _whole(await open_one(one))
             except GatewayError as error:
-                return error
+                errors.append(error)
+                return None
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(ask(one)) for one in _split(call)]
-    results = [task.result() for task in tasks]
-    replies = [result for result in results if not isinstance(result, GatewayError)]
-    errors = [result for result in results if isinstance(result, GatewayError)]
-    embedding = call.action is Action.EMBED
+    replies = [reply for task in tasks if (reply := task.result()) is not None]
     if errors and (embedding or not replies):
         raise errors[0]
+    call.dropped += [f"one of {len(tasks)} upstream calls failed: {e.message}" for e in errors]
     _add_up(replies)
     return Gathered([_joined(replies)] if embedding else replies)
 
 
 def _split(call: Call) -> Iterator[Call]:
     if call.action is not Action.EMBED:
-        yield from [replace(call, answers=1)] * call.answers
+        for _ in range(call.answers):
+            yield replace(call, answers=1)
         return
     requests = call.body["requests"]
     for start in range(0, len(requests), BATCH_LIMIT):

@@ -29,14 +29,22 @@ _AT_ONCE = 4
 class Media:
     def __init__(self, config: ProxyConfig) -> None:
         self._config = config
+        self._most_bytes = max(config.max_body_bytes, config.fetch_max_bytes)
 
     async def inline(self, parts: list[Json]) -> None:
         """Turn each {"fileData": {"fileUri": url}} into inlineData in place. Raises MediaRejected."""
         limit = asyncio.Semaphore(_AT_ONCE)
+        size_bytes = 0
 
         async def one(part: Json) -> None:
+            nonlocal size_bytes
             async with limit:
                 mime_type, data = await self.fetch(part["fileData"]["fileUri"])
+            size_bytes += len(data)
+            if size_bytes > self._most_bytes:
+                raise MediaRejected(
+                    f"the linked files are larger than {self._most_bytes:,} bytes together: link fewer"
+                )
             del part["fileData"]
             part["inlineData"] = {"mimeType": mime_type, "data": base64.b64encode(data).decode()}
 

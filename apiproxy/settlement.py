@@ -31,6 +31,7 @@ class Settlement:
         "_hold",
         "_input_tokens",
         "_remaining_micros",
+        "_reserved_micros",
         "_runtime",
         "_trace",
         "_usage_reply",
@@ -43,6 +44,7 @@ class Settlement:
         self._runtime = runtime
         self._trace = trace
         self._hold: Hold | None = None
+        self._reserved_micros = 0
         self._remaining_micros: int | None = None
         self._usage_reply: Json | None = None
         self._input_tokens = 0
@@ -63,6 +65,7 @@ class Settlement:
             self._input_tokens = input_tokens(call.body)
         self._hold = await self._runtime.admission.reserve(principal, call, body_bytes)
         if self._hold is not None:
+            self._reserved_micros = self._hold.reserved_micros
             self._remaining_micros = self._hold.remaining_micros
 
     def see(self, replies: list[Json]) -> None:
@@ -102,7 +105,11 @@ class Settlement:
     async def fail(self, error: GatewayError) -> None:
         """The call ends with an error; what was delivered before it is charged by its tokens alone."""
         self._note(error)
-        await self._close(f"failed: {error.code}", broken=True)
+        try:
+            await self._close(f"failed: {error.code}", broken=True)
+        finally:
+            # Also when the client leaves while the booking is waited for.
+            self._finish()
 
     def give_up(self, failure: BaseException) -> None:
         """The client left, or there is a bug here. Nobody waits for the booking."""
@@ -112,21 +119,31 @@ class Settlement:
             self._note(ClientGone("the client left before the answer was complete"))
             # Its own choice: from the first byte on, be it a thought, it has had its call.
             self.delivered = self.started
-            self._book("the client left", broken=False)
+            booking = self._book("the client left", broken=False)
         else:
             logger.error("request %s failed", self._trace.request_id, exc_info=failure)
             self._note(InternalError("an error of this gateway"))
-            self._book("failed: internal_error", broken=True)
-        self._finish()
+            booking = self._book("failed: internal_error", broken=True)
+        if booking is None or self._trace.cost_micros <= self._reserved_micros:
+            self._finish()
+        else:
+            # How much of it the balance can pay is known once it is booked.
+            booking.add_done_callback(self._booked)
 
     async def _close(self, reason: str, *, broken: bool = False) -> None:
         """Book the charge or the refund, wait until it stands, and write the log row."""
         booking = self._book(reason, broken=broken)
         if booking is not None:
-            booked = await booking
-            if booked.accepted:
-                self._trace.cost_micros = booked.amount_micros
-                self._remaining_micros = booked.remaining_micros
+            await booking
+            self._booked(booking)
+        else:
+            self._finish()
+
+    def _booked(self, booking: asyncio.Future[Booked]) -> None:
+        booked = booking.result()
+        if booked.accepted:
+            self._trace.cost_micros = booked.amount_micros
+            self._remaining_micros = booked.remaining_micros
         self._finish()
 
     def _book(self, reason: str, *, broken: bool) -> asyncio.Future[Booked] | None:

@@ -63,6 +63,9 @@ class PriceList:
         self._known: dict[tuple[str, tuple[str, ...]], Price] = {}
 
     def of(self, model: str, features: tuple[str, ...] = ()) -> Price:
+        if features:
+            # Clients' own words may be among them, which nobody should have to remember.
+            features = tuple(name for name in features if name in self._multipliers)
         price = self._known.get((model, features))
         if price is None:
             price = self._multiplied(self._find(model), features)
@@ -73,9 +76,9 @@ class PriceList:
         return price
 
     def _multiplied(self, price: Price, features: tuple[str, ...]) -> Price:
-        factors = {name: self._multipliers[name] for name in features if name in self._multipliers}
-        if not factors:
+        if not features:
             return price
+        factors = {name: self._multipliers[name] for name in features}
         words = ", ".join(f"{name} ×{float(factor):g}" for name, factor in factors.items())
         return replace(price, factor=prod(factors.values(), start=Fraction(1)), features=words)
 
@@ -121,14 +124,17 @@ def estimate(
     """What is reserved for a call: never less than its answers cost without tokens.
 
     Four bytes of JSON are taken for a token; output is taken at its bound, all of it at the dearer of the two rates.
-    `calls`: answers that are charged one by one. `attempts`: how often each may be asked for; that costs tokens only.
+    `calls`: answers that are charged one by one. `attempts`: how often each may be asked for, which costs tokens only;
+    every attempt goes on from what those before it said.
     """
     micro_tokens = 0
     if price.by_token:
         output = max_output_tokens if max_output_tokens is not None else DEFAULT_OUTPUT_TOKENS
         rate = max(price.output_micros_per_million, price.thinking_micros_per_million)
-        micro_tokens = (body_bytes // 4 + 1) * price.input_micros_per_million + output * rate
-    return _micros(price, calls * (price.per_call_micros * MILLION + attempts * micro_tokens))
+        told_again = attempts * (attempts - 1) // 2 * output
+        given = attempts * (body_bytes // 4 + 1) + told_again
+        micro_tokens = given * price.input_micros_per_million + attempts * output * rate
+    return _micros(price, calls * (price.per_call_micros * MILLION + micro_tokens))
 
 
 def _micros(price: Price, micro_tokens: int) -> int:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from apiproxy.admission import Outcome, charge_of
-from apiproxy.wire.types import Usage
+from apiproxy.admission import Outcome, charge_of, estimate_of
+from apiproxy.wire.types import Action, Usage
 from quotas.pricing import Price
+from tests.apiproxy.providers.helpers import make_call
 
 PRICE = Price(
     "m", per_call_micros=10, input_micros_per_million=1_000_000, output_micros_per_million=2_000_000
@@ -25,6 +26,33 @@ USAGE = Usage(input_tokens=3, output_tokens=5)
 )
 def test_the_charging_rule(outcome, micros):
     assert charge_of(PRICE, outcome) == micros
+
+
+TOKENS = Price(
+    "m", per_call_micros=5, input_micros_per_million=10**6, output_micros_per_million=10**6
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "micros"),
+    [
+        ({"maxOutputTokens": 100}, 5 + 11 + 100),
+        ({"maxOutputTokens": 100, "candidateCount": 4}, 5 + 11 + 4 * 100),
+        ({"candidateCount": 2}, 5 + 11 + 2 * 8_192),
+        ({"maxOutputTokens": 100, "candidateCount": 10**40}, 5 + 11 + 8 * 100),
+        ({"maxOutputTokens": 10**40}, 5 + 11 + 65_536),
+        ({"maxOutputTokens": "many", "candidateCount": None}, 5 + 11 + 8_192),
+        (None, 5 + 11 + 8_192),
+    ],
+)
+def test_what_is_reserved_covers_every_candidate(config, micros):
+    assert estimate_of(TOKENS, make_call({"generationConfig": config}), 40) == micros
+
+
+def test_embeddings_are_reserved_for_once_however_many_batches_they_take():
+    call = make_call({"requests": []}, action=Action.EMBED)
+    call.answers = 20
+    assert estimate_of(TOKENS, call, 8_000) == 20 * 5 + 2_000 + 20
 
 
 class TestIdentifying:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 
 import pytest
 from asgiref.sync import sync_to_async
 
 from accounts.services import revoke_key
+from apiproxy import asgi
+from apiproxy.request import Reply, StreamReply
+from gateway.lib.errors import UpstreamOverloaded
 from gateway.lib.tasks import spawn
 from quotas.models import Balance, Price
 
@@ -232,6 +236,20 @@ class TestAClientThatLeaves:
         assert (receipt.state, receipt.settled_micros) == ("settled", 2_000_000)
         assert await edge.proves()
 
+    async def test_while_an_error_is_written_ends_the_call_quietly(self, edge, key, monkeypatch):
+        monkeypatch.setattr(asgi, "_LISTEN_AFTER_S", 0.0)
+        exchange = edge.exchange("POST", CHAT, key=key.text, body=b"{}")
+        send = exchange.send
+
+        async def send_slowly(message):
+            await send(message)
+            exchange.leave()
+            await asyncio.sleep(30)
+
+        exchange.send = send_slowly
+        await exchange.run()
+        assert exchange.status == 400
+
 
 @pytest.fixture
 def impatient(settings):
@@ -281,3 +299,34 @@ async def test_no_number_of_a_client_is_too_large_for_the_ledger(edge, lent, key
 async def test_what_a_client_calls_its_fields_does_not_spoil_the_log(edge, lent, key):
     answer = await edge.chat(key.text, **{"odd\x00field": 1})
     assert (await edge.log(answer)).dropped == ["oddfield"]
+
+
+async def test_a_keepalive_that_comes_due_with_an_error_does_not_end_up_inside_it():
+    """It may have been started, but not have run, when the stream fails."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+        await asyncio.sleep(0)
+
+    outlet = asgi._Outlet(send, "req_1", 60.0)
+    loop = asyncio.get_running_loop()
+
+    async def pieces():
+        outlet._last_write = loop.time() - 60.0
+        outlet._tick(loop, b": keep-alive\n\n")
+        raise UpstreamOverloaded("busy")
+        yield b""
+
+    reply = StreamReply([], b": keep-alive\n\n", pieces(), lambda error: b"data: error\n\n")
+    with suppress(UpstreamOverloaded):
+        await outlet.stream(reply)
+    if not outlet.committed:
+        await outlet.write_whole(Reply(503, [], b"busy"))
+    await asyncio.sleep(0.01)
+    assert [message["type"] for message in sent].count("http.response.start") == 1
+    assert not sent[-1].get("more_body")
+    if sent[0]["status"] == 503:
+        assert [message.get("body") for message in sent[1:]] == [b"busy"]
+    else:
+        assert sent[-2]["body"] == b"data: error\n\n"

@@ -47,11 +47,19 @@ def test_only_the_last_piece_ends_the_answer():
     reply |= {"usageMetadata": {"promptTokenCount": 3}, "modelVersion": "m", "responseId": "r"}
     *before, last = cut(reply)
     for piece in before:
-        assert piece.keys() == {"candidates", "modelVersion", "responseId"}
+        assert piece.keys() == {"candidates", "modelVersion", "responseId", "usageMetadata"}
         assert piece["candidates"][0].keys() == {"content", "index"}
     assert last["usageMetadata"] == {"promptTokenCount": 3}
     assert last["candidates"][0]["finishReason"] == "STOP"
     assert last["candidates"][0]["groundingMetadata"] == {"webSearchQueries": ["w"]}
+
+
+def test_every_piece_says_what_the_answer_cost():
+    """A client that leaves in the middle has had the whole answer made."""
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": 70}
+    pieces = cut(reply_of({"text": LONG}) | {"usageMetadata": usage})
+    assert len(pieces) > 1
+    assert [piece["usageMetadata"] for piece in pieces] == [usage] * len(pieces)
 
 
 def test_calls_pictures_and_code_stay_whole():
@@ -87,7 +95,7 @@ def test_every_candidate_has_its_own_pieces_and_end():
     assert parts_of(pieces, 1) == [{"text": "two"}]
     ends = [c["finishReason"] for p in pieces for c in p["candidates"] if "finishReason" in c]
     assert ends == ["STOP", "MAX_TOKENS"]
-    assert [n for n, piece in enumerate(pieces) if "usageMetadata" in piece] == [len(pieces) - 1]
+    assert all(piece["usageMetadata"] == {"totalTokenCount": 9} for piece in pieces)
 
 
 @pytest.mark.parametrize(

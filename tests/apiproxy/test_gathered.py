@@ -72,7 +72,9 @@ async def test_pictures_are_worth_having_without_the_others():
             raise UpstreamFailed("the second")
         return Source(picture())
 
-    assert len((await gather(open_one, pictures(3))).first) == 2
+    call = pictures(3)
+    assert len((await gather(open_one, call)).first) == 2
+    assert call.dropped == ["one of 3 upstream calls failed: the second"]
 
 
 async def test_nothing_at_all_is_the_first_error():
@@ -103,6 +105,19 @@ async def test_embeddings_come_together_in_order_and_none_may_be_missing():
 
     with pytest.raises(UpstreamFailed, match="the last"):
         await gather(open_but_the_last, embeddings(250))
+
+
+async def test_once_a_batch_of_embeddings_failed_no_further_one_is_sent():
+    opened = []
+
+    async def open_one(call):
+        opened.append(call)
+        await asyncio.sleep(0)
+        raise UpstreamFailed("no")
+
+    with pytest.raises(UpstreamFailed):
+        await gather(open_one, embeddings(2048))
+    assert len(opened) == 10
 
 
 async def test_a_client_that_leaves_ends_them_all():
@@ -138,3 +153,15 @@ async def test_not_all_go_out_at_once():
 
     await gather(open_one, embeddings(2048))
     assert most == 10
+
+
+async def test_what_one_upstream_call_changes_is_not_the_others():
+    """A repair is made on the call that was refused; one that had already been sent needs its own."""
+    calls = []
+
+    async def open_one(call):
+        calls.append(call)
+        return Source(picture())
+
+    await gather(open_one, pictures(3))
+    assert len({id(call) for call in calls}) == 3

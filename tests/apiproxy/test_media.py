@@ -94,13 +94,14 @@ def url(server):
     return f"http://localhost:{server.server_port}"
 
 
-def media(*allowed, max_bytes=1000):
+def media(*allowed, max_bytes=1000, body_bytes=10_000):
     base = configuration.from_settings()
     return Media(
         msgspec.structs.replace(
             base,
             fetch_private_hosts=frozenset(allowed),
             fetch_max_bytes=max_bytes,
+            max_body_bytes=body_bytes,
             fetch_timeout_s=5.0,
         )
     )
@@ -115,6 +116,16 @@ async def test_a_picture_is_put_in_the_place_of_its_link(allowed, url):
     part = {"fileData": {"fileUri": f"{url}/png"}}
     await allowed.inline([part])
     assert part == {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}}
+
+
+async def test_links_bring_no_more_together_than_a_body_may_hold(server, url):
+    """Else a small request with many links would fill the memory."""
+    small = media(f"localhost:{server.server_port}", max_bytes=100, body_bytes=200)
+    parts = [{"fileData": {"fileUri": f"{url}/png"}} for _ in range(50)]
+    with pytest.raises(MediaRejected, match="larger than 200 bytes together"):
+        await small.inline(parts)
+    assert len(server.hosts) < 50
+    await small.inline([{"fileData": {"fileUri": f"{url}/png"}} for _ in range(2)])
 
 
 async def test_the_host_header_names_the_host_though_the_address_is_pinned(allowed, url, server):

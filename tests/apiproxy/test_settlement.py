@@ -27,6 +27,8 @@ class Ledger:
         self.admission = self.recorder = self
         self.settled = []
         self.logged = []
+        self.slow = False
+        self.most = 1000
 
     async def reserve(self, principal, call, body_bytes):
         return Hold("req_1", 1, 50, 950, PRICE)
@@ -35,7 +37,9 @@ class Ledger:
         charge = charge_of(hold.price, outcome)
         self.settled.append((charge, outcome.reason))
         booked = asyncio.get_running_loop().create_future()
-        booked.set_result(Booked(True, charge, 1000 - charge))
+        if not self.slow:
+            charge = min(charge, self.most)
+            booked.set_result(Booked(True, charge, 1000 - charge))
         return booked
 
     def finished(self, trace):
@@ -109,6 +113,30 @@ async def test_a_client_that_leaves_has_had_its_call_from_the_first_byte_on(
     settlement.give_up(asyncio.CancelledError())
     assert ledger.settled == [(charge, "the client left")]
     assert ledger.logged[0].error_code == "client_gone"
+
+
+async def test_a_client_that_leaves_while_a_failure_is_booked_is_logged(ledger):
+    settlement = await reserved(ledger)
+    ledger.slow = True
+    failing = asyncio.ensure_future(settlement.fail(UpstreamOverloaded("busy")))
+    await asyncio.sleep(0)
+    failing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await failing
+    assert [trace.status for trace in ledger.logged] == [503]
+    assert ledger.settled == [(0, f"failed: {UpstreamOverloaded.code}")]
+
+
+async def test_what_a_client_that_left_is_shown_is_what_was_left_to_charge(ledger):
+    """More than was reserved: the ledger takes what there is."""
+    settlement = await reserved(ledger)
+    ledger.most = 60
+    settlement.see([{**END, "usageMetadata": {"candidatesTokenCount": 100}}])
+    settlement.started = True
+    settlement.give_up(asyncio.CancelledError())
+    await asyncio.sleep(0)
+    assert ledger.settled == [(110, "the client left")]
+    assert [trace.cost_micros for trace in ledger.logged] == [60]
 
 
 async def test_a_bug_of_ours_costs_nothing_of_the_call(ledger, caplog):

@@ -48,6 +48,12 @@ def test_names_that_clients_make_up_do_not_pile_up():
     assert len(prices._known) <= 10_001
 
 
+def test_what_clients_write_into_features_is_not_remembered():
+    prices = PriceList(DEFAULTS, {"search": Fraction(2)})
+    assert prices.of("gemini-2.5-pro", ("search", "image_" + "9" * 1000)).per_call_micros == 10
+    assert list(prices._known) == [("gemini-2.5-pro", ("search",))]
+
+
 TOKENS = Price(
     "t",
     per_call_micros=5,
@@ -133,7 +139,8 @@ def test_every_answer_is_reserved_and_every_attempt_at_it():
     once = 11 * 2 + 100 * 8
     sizes = {"body_bytes": 40, "max_output_tokens": 100}
     assert estimate(TOKENS, **sizes, calls=4) == 4 * (5 + once)
-    assert estimate(TOKENS, **sizes, attempts=3) == 5 + 3 * once
+    # The second attempt is told what the first said, the third what both said.
+    assert estimate(TOKENS, **sizes, attempts=3) == 5 + 3 * once + (1 + 2) * 100 * 2
     assert estimate(DEFAULTS[2], **sizes, attempts=3) == 10
 
 
