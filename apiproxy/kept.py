@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Set
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -22,16 +23,28 @@ from apiproxy.models import StoredResponse
 from apiproxy.wire import codec
 from apiproxy.wire.types import Kept
 from gateway.lib import crypto
-from gateway.lib.errors import InvalidRequest, PreviousResponseNotFound, ResponseNotFound
+from gateway.lib.errors import (
+    InvalidRequest,
+    PreviousResponseNotFound,
+    ResponseNotFound,
+    Unavailable,
+)
 
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 _ID = re.compile(r"resp_[0-9a-z]{1,59}")
 _LONGEST_NAMED = 64
-# More responses than any conversation refers to in one request.
-_MOST_AT_ONCE = 200
+# More responses than any conversation refers to in one request, each step of an agent being one.
+_MOST_AT_ONCE = 1000
+# Rows of any size go in one transaction, for which the ledger has to wait on SQLite.
+_DELETED_AT_ONCE = 100
+# In place of the ids of the items that are needed.
+_ALL: set[str] = {"*"}
+# Stands in no token.
+_BETWEEN = b"\n"
 _GONE = "it was never stored, has expired, was deleted, or belongs to another key"
 
 
@@ -52,7 +65,7 @@ class KeptResponses:
         return True
 
     async def recall(self, key_id: int, body: Json) -> Recalled:
-        """What the body builds on. Raises PreviousResponseNotFound, ResponseNotFound, InvalidRequest."""
+        """What the body builds on. Raises PreviousResponseNotFound, ResponseNotFound, InvalidRequest, Unavailable."""
         previous = body.get("previous_response_id")
         wanted = dict(references(body))
         if previous is None and not wanted:
@@ -62,10 +75,12 @@ class KeptResponses:
                 "this site stores no responses: send the whole conversation as input",
                 param=next(iter(wanted), "previous_response_id"),
             )
-        ids = {response_of(item_id) for item_id in wanted.values()}
+        needed: dict[str, set[str]] = {}
+        for item_id in wanted.values():
+            needed.setdefault(response_of(item_id), set()).add(item_id)
         if isinstance(previous, str):
-            ids.add(previous)
-        found = await self._load(key_id, ids)
+            needed[previous] = _ALL
+        found = await self._load(key_id, needed)
         if sum(stored.size_bytes for stored in found.values()) > self._max_bytes:
             raise InvalidRequest(
                 f"what this request builds on is larger than {self._max_bytes:,} bytes: begin anew, or send "
@@ -80,32 +95,40 @@ class KeptResponses:
         )
 
     async def find(self, key_id: int, response_id: str) -> Stored:
-        """Raises ResponseNotFound."""
-        found = await self._load(key_id, {response_id})
+        """Raises ResponseNotFound, Unavailable."""
+        found = await self._load(key_id, {response_id: _ALL})
         if response_id not in found:
             raise _not_found(response_id)
         return found[response_id]
 
     async def delete(self, key_id: int, response_id: str) -> None:
-        """Raises ResponseNotFound."""
+        """Raises ResponseNotFound, Unavailable."""
         rows = StoredResponse.objects.filter(pk__in=_ours({response_id}), key_id=key_id)
-        deleted, _ = await database_sync_to_async(rows.delete, thread_sensitive=False)()
+        deleted, _ = await _asked(rows.delete)
         if not deleted:
             raise _not_found(response_id)
 
-    async def _load(self, key_id: int, ids: Collection[str]) -> dict[str, Stored]:
-        load = database_sync_to_async(_load, thread_sensitive=False)
-        return await load(key_id, _ours(ids), self._max_bytes)
+    async def _load(self, key_id: int, needed: Mapping[str, Set[str]]) -> dict[str, Stored]:
+        return await _asked(partial(_load, key_id, needed, self._max_bytes))
 
     def _save(self, key_id: int, kept: Kept) -> None:
-        text = b'{"input":%b,"response":%b}' % (codec.encode(kept.input), kept.response)
-        sealed = crypto.encrypt(text.decode(), settings.ENCRYPTION_KEYS)
         StoredResponse.objects.create(
             response_id=kept.id,
             key_id=key_id,
-            sealed=sealed.encode(),
+            sealed=_BETWEEN.join(map(_sealed, (kept.response, codec.encode(kept.input)))),
             expires_at=timezone.now() + self._retention,
         )
+
+
+async def _asked(question: Callable[[], T]) -> T:
+    """Raises Unavailable when the database does not answer."""
+    try:
+        return await database_sync_to_async(question, thread_sensitive=False)()
+    except DatabaseError as exc:
+        logger.error("stored responses cannot be reached: %s", exc)
+        raise Unavailable(
+            "the database of this site does not answer: try again", retry_after_s=5
+        ) from exc
 
 
 def _history(found: dict[str, Stored], previous: str) -> list[Json]:
@@ -139,25 +162,50 @@ def _ours(ids: Collection[str]) -> list[str]:
     return [name for name in ids if _ID.fullmatch(name)][:_MOST_AT_ONCE]
 
 
-def _load(key_id: int, ids: list[str], enough_bytes: int) -> dict[str, Stored]:
-    """The first one may be of any size; then no more than `enough_bytes`, and one more, are opened."""
+def _load(key_id: int, needed: Mapping[str, Set[str]], enough_bytes: int) -> dict[str, Stored]:
+    """`needed`: the items by response. The first response may be of any size; then no more than `enough_bytes`, and one
+    more, are opened.
+    """
+    ids = _ours(needed)
     rows = StoredResponse.objects.filter(pk__in=ids, key_id=key_id, expires_at__gt=timezone.now())
     found: dict[str, Stored] = {}
     size_bytes = 0
     for row in rows.iterator(chunk_size=1):
         try:
-            text = crypto.decrypt(bytes(row.sealed).decode(), settings.ENCRYPTION_KEYS)
+            found[row.pk] = stored = _opened(bytes(row.sealed), needed[row.pk])
         except crypto.SecretUnreadable:
             logger.exception("stored response %s cannot be read", row.pk)
             continue
-        value = codec.loads(text)
-        found[row.pk] = Stored(value["input"], value["response"], len(text))
-        size_bytes += len(text)
+        size_bytes += stored.size_bytes
         if size_bytes > enough_bytes:
             break
     return found
 
 
+def _opened(sealed: bytes, needed: Set[str]) -> Stored:
+    """The input, which holds the whole conversation before, only where the output has not all that is needed: a client
+    that refers to every answer of a long conversation would have it opened once for each.
+    """
+    response_token, _, input_token = sealed.partition(_BETWEEN)
+    text = _unsealed(response_token)
+    response = codec.loads(text)
+    if needed <= {item["id"] for item in response["output"]}:
+        return Stored([], response, len(text))
+    given = _unsealed(input_token)
+    return Stored(codec.loads(given), response, len(text) + len(given))
+
+
+def _sealed(text: bytes) -> bytes:
+    return crypto.encrypt(text.decode(), settings.ENCRYPTION_KEYS).encode()
+
+
+def _unsealed(token: bytes) -> str:
+    return crypto.decrypt(token.decode(), settings.ENCRYPTION_KEYS)
+
+
 def delete_expired() -> int:
-    deleted, _ = StoredResponse.objects.filter(expires_at__lte=timezone.now()).delete()
+    expired = StoredResponse.objects.filter(expires_at__lte=timezone.now()).order_by("expires_at")
+    deleted = 0
+    while ids := list(expired.values_list("pk", flat=True)[:_DELETED_AT_ONCE]):
+        deleted += StoredResponse.objects.filter(pk__in=ids).delete()[0]
     return deleted

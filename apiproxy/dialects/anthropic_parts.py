@@ -6,7 +6,6 @@ from apiproxy.dialects import citations, finish
 from apiproxy.dialects.blocks import Blocks
 from apiproxy.dialects.content import as_written, call_name, media_url
 from apiproxy.wire.types import Call, Json, Usage
-from gateway.lib.errors import StreamBroken
 
 
 def message_object(call: Call, content: list[Json], ending: Json, usage: Json) -> Json:
@@ -100,10 +99,3 @@ def search_blocks(blocks: Blocks, call: Call) -> list[Json]:
         },
         {"type": "web_search_tool_result", "tool_use_id": search_id, "content": found},
     ]
-
-
-def broken_call(blocks: Blocks) -> StreamBroken | None:
-    """An upstream that goes away after a call may have wanted to say more: such a call must not be carried out."""
-    if not blocks.calls or blocks.ending or blocks.blocked:
-        return None
-    return StreamBroken("the upstream ended its answer in the middle of a tool call: ask again")

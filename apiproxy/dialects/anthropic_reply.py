@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from apiproxy.dialects.anthropic_parts import (
-    broken_call,
     citations_of,
     ending_of,
     media_text,
@@ -30,7 +29,7 @@ def render(call: Call, replies: list[Json]) -> bytes:
         usage = usage_of(reply) or usage
         for piece in blocks.feed(reply):
             answer.add(piece)
-    if (broken := broken_call(blocks)) is not None:
+    if (broken := blocks.broken_call()) is not None:
         raise broken
     answer.cite(citations_of(blocks))
     answer.content += search_blocks(blocks, call)

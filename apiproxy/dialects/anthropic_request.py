@@ -43,8 +43,10 @@ _UNDERSTOOD = frozenset(
     }
 )
 _OUTPUT_OPTIONS = frozenset({"effort", "format"})
-_THINKING = ("enabled", "adaptive", "disabled")
-_DISPLAYS = ("summarized", "omitted")
+_THINKING = ("enabled", "adaptive", "between_tools", "disabled")
+# "between_tools": no thinking, but words on the progress between calls, which Google's models have no mode for.
+_UNTHINKING = ("between_tools", "disabled")
+_DISPLAYS = ("summarized", "omitted", "updates")
 _UNSEEN_THINKING = {"type": "adaptive", "display": "omitted"}
 _MOST_TOKENS = 2**31 - 1
 
@@ -58,6 +60,7 @@ def parse(body: Json, head: Head, resolve: Resolve) -> Call:
     dropped = not_understood(body, _UNDERSTOOD)
     remote: list[Json] = []
     tools = ClientTools(body.get("tools"), dropped)
+    tools.read_added(body.get("messages"))
     names = tools.names()
     contents, system = read_conversation(body, model, names, remote, dropped)
     canonical: Json = {"contents": contents}
@@ -99,11 +102,23 @@ def _generation_config(body: Json, model: Model, dropped: list[str]) -> Json:
     _add_format(config, options.get("format"), "output_config.format", dropped)
     # Where the field stood before.
     _add_format(config, body.get("output_format"), "output_format", dropped)
-    asked = _thinking_config(body.get("thinking"), options.get("effort"), model, dropped)
+    effort, at = _effort(body["messages"], options)
+    asked = _thinking_config(body.get("thinking"), effort, at, model, dropped)
     if asked is not None:
         config["thinkingConfig"] = asked
     _add_output_limit(config, body, model, asked)
     return config
+
+
+def _effort(messages: list[Json], options: Json) -> tuple[Any, str]:
+    """(how much, where it stands): what a system message among the turns says holds from there on."""
+    for number in reversed(range(len(messages))):
+        given = messages[number].get("output_config")
+        if given is not None and messages[number].get("role") == "system":
+            at = f"messages[{number}].output_config"
+            if (effort := as_object(given, at).get("effort")) is not None:
+                return effort, f"{at}.effort"
+    return options.get("effort"), "output_config.effort"
 
 
 def _add_format(config: Json, value: Any, at: str, dropped: list[str]) -> None:
@@ -127,17 +142,17 @@ def _add_output_limit(config: Json, body: Json, model: Model, asked: Json | None
     config["maxOutputTokens"] = min(wanted, model.output_limit_tokens)
 
 
-def _thinking_config(value: Any, effort: Any, model: Model, dropped: list[str]) -> Json | None:
+def _thinking_config(
+    value: Any, effort: Any, effort_at: str, model: Model, dropped: list[str]
+) -> Json | None:
     """`effort` says how much. A request that says nothing of thinking gets no thoughts to see, as with Anthropic; the
     model thinks by its own measure all the same, as it does in every other dialect."""
     if value is None and effort is None:
         return None if model.thinking.control == "none" else {"includeThoughts": False}
     asked = as_object(_UNSEEN_THINKING if value is None else value, "thinking")
     kind = as_choice(asked.get("type"), "thinking.type", _THINKING)
-    config = thinking.from_effort(
-        model.thinking, "auto" if effort is None else effort, "output_config.effort"
-    )
-    if kind == "disabled":
+    config = thinking.from_effort(model.thinking, "auto" if effort is None else effort, effort_at)
+    if kind in _UNTHINKING:
         return thinking.from_effort(model.thinking, "none", "thinking")
     if kind == "enabled" and (budget := asked.get("budget_tokens")) is not None:
         tokens = as_integer(budget, "thinking.budget_tokens", 1, _MOST_TOKENS)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from apiproxy.dialects.anthropic_errors import error_object
 from apiproxy.dialects.anthropic_parts import (
-    broken_call,
     citations_of,
     ending_of,
     media_text,
@@ -118,7 +117,7 @@ class MessageStream:
         out: list[bytes] = []
         if not self._begun:
             self._begin(usage, out)
-        if (broken := broken_call(self._blocks)) is not None:
+        if (broken := self._blocks.broken_call()) is not None:
             return b"".join(out) + self.error(broken)
         if self._open is Kind.TEXT:
             out += [

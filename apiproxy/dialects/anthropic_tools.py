@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from apiproxy.dialects.fields import as_choice, as_flag, as_list, as_name, as_object
@@ -24,13 +25,20 @@ class ClientTools:
 
     def __init__(self, value: Any, dropped: list[str]) -> None:
         self._tools = Tools(dropped)
+        self._dropped = dropped
         self._others: set[str] = set()
         """Names that stand for no function: of the upstream's own tools, and of those left out."""
         for number, item in enumerate([] if value is None else as_list(value, "tools")):
             at = f"tools[{number}]"
-            self._add(as_object(item, at), at, dropped)
+            self._add(as_object(item, at), at)
 
-    def _add(self, tool: Json, at: str, dropped: list[str]) -> None:
+    def read_added(self, messages: Any) -> None:
+        """Tools that system messages define in the middle of a conversation."""
+        for tool, at in _definitions(messages):
+            if not self._tools.has_function(tool.get("name")):
+                self._add(tool, at)
+
+    def _add(self, tool: Json, at: str) -> None:
         kind = tool.get("type")
         if kind is None or kind == "custom":
             self._tools.add_function(tool, at, "input_schema")
@@ -42,7 +50,7 @@ class ClientTools:
         if found is not None:
             self._tools.add_built_in(found)
         else:
-            dropped.append(f"{at}: the tool {kind[:_LONGEST_NOTED]} does not exist here")
+            self._dropped.append(f"{at}: the tool {kind[:_LONGEST_NOTED]} does not exist here")
         if isinstance(name := tool.get("name"), str):
             self._others.add(name)
 
@@ -72,3 +80,19 @@ class ClientTools:
             # The upstream decides on its own when to use its tools.
             return None
         return calling_config("ANY", [names.upstream(self._tools.require(name, at))])
+
+
+def _definitions(messages: Any) -> Iterator[tuple[Json, str]]:
+    """(tool, where it stands). What else is wrong with a message is told where the messages are read."""
+    for number, message in enumerate(_list(messages)):
+        content = message.get("content") if isinstance(message, dict) else None
+        for position, block in enumerate(_list(content)):
+            tool = block.get("tool") if isinstance(block, dict) else None
+            if isinstance(tool, dict) and block.get("type") == "tool_addition":
+                at = f"messages[{number}].content[{position}].tool.definition"
+                if tool.get("type") == "tool_definition":
+                    yield as_object(tool.get("definition"), at), at
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

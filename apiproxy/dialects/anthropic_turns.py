@@ -17,6 +17,7 @@ from apiproxy.wire.types import Json, Model
 from gateway.lib.errors import InvalidRequest
 
 _ROLES = ("user", "assistant", "system", "developer")
+_SYSTEM_BLOCKS = ("text", "tool_addition", "tool_removal")
 # The upstream refuses a part without content.
 _BLANK = " "
 # What some command line tools put first is for the bill of their vendor, not for the model.
@@ -40,16 +41,17 @@ class _Reader:
             self._read_user(content, at)
         elif role == "assistant":
             self._read_assistant(content, at)
-        else:
+        elif content is not None or message.get("output_config") is None:
             self.read_system(content, at)
 
     def read_system(self, content: Any, at: str) -> None:
         for block, here in _blocks(content, at):
-            if block.get("type") != "text":
+            if block.get("type") not in _SYSTEM_BLOCKS:
                 raise InvalidRequest(f"{here}.type must be text", param=f"{here}.type")
-            text = as_text(block.get("text"), f"{here}.text")
-            if text and not text.startswith(_BILLING):
-                self.conversation.system.append({"text": text})
+            parts = self._content.parts(block, here)
+            self.conversation.system += [
+                part for part in parts if not part["text"].startswith(_BILLING)
+            ]
 
     def _read_user(self, content: Any, at: str) -> None:
         """Whatever the order in the message, the answers to calls come first upstream."""
@@ -154,10 +156,22 @@ def read_conversation(
     reader = _Reader(model, names, remote, dropped)
     if (system := body.get("system")) is not None:
         reader.read_system(system, "system")
-    for number, message in enumerate(messages):
+    last_asked = _last_of_user(messages)
+    for number, item in enumerate(messages):
         at = f"messages[{number}]"
-        reader.read(as_object(message, at), at)
+        message = as_object(item, at)
+        # What a client says of one turn only is not shown in later ones.
+        if number >= last_asked or message.get("clear_at") != "next_user_message":
+            reader.read(message, at)
     return reader.conversation.canonical(dropped)
+
+
+def _last_of_user(messages: list[Any]) -> int:
+    for number in reversed(range(len(messages))):
+        message = messages[number]
+        if isinstance(message, dict) and message.get("role") == "user":
+            return number
+    return -1
 
 
 def _blocks(content: Any, at: str) -> Iterator[tuple[Json, str]]:

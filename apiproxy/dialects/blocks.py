@@ -14,6 +14,7 @@ from apiproxy.dialects import finish
 from apiproxy.dialects.content import is_call, shown_text
 from apiproxy.wire.types import Call, Json
 from apiproxy.wire.usage import blocked, candidates, parts
+from gateway.lib.errors import StreamBroken
 
 
 class Kind(StrEnum):
@@ -61,6 +62,9 @@ class Blocks:
         self.ending = finish.reason_of(candidate) or self.ending
         self.grounding = candidate.get("groundingMetadata") or self.grounding
         return pieces
+
+    def broken_call(self) -> StreamBroken | None:
+        return finish.broken_call(called=self.calls > 0, ending=self.ending, blocked=self.blocked)
 
     def _piece(self, part: Json) -> Piece | None:
         signature = part.get("thoughtSignature")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apiproxy.wire.types import Json
+from gateway.lib.errors import StreamBroken
 
 _FILTERED = frozenset(
     {
@@ -64,3 +65,10 @@ def reason_of(candidate: Json) -> str:
 
 def blocked_text(reason: str) -> str:
     return f"The prompt was blocked by the model's provider ({reason})."
+
+
+def broken_call(*, called: bool, ending: str, blocked: str) -> StreamBroken | None:
+    """An upstream that goes away after a call may have wanted to say more: such a call must not be carried out."""
+    if not called or ending or blocked:
+        return None
+    return StreamBroken("the upstream ended its answer in the middle of a tool call: ask again")

@@ -20,6 +20,7 @@ from apiproxy.wire.usage import blocked, candidates, parts, usage_of
 
 
 def render(call: Call, replies: list[Json]) -> bytes:
+    """Raises StreamBroken for an answer that ended in the middle of a tool call."""
     reply = merge(replies)
     numbered = len(replies) == 1
     choices = [
@@ -42,7 +43,11 @@ def _choice(call: Call, candidate: Json, index: int, numbered: bool) -> Json:
     for number, part in enumerate(parts(candidate)):
         answer.add(part, number if numbered else -1)
     answer.add({"text": finish.failure_text(candidate)}, -1)
-    reason = finish.openai_reason(finish.reason_of(candidate), called=bool(answer.calls))
+    ending = finish.reason_of(candidate)
+    broken = finish.broken_call(called=bool(answer.calls), ending=ending, blocked="")
+    if broken is not None:
+        raise broken
+    reason = finish.openai_reason(ending, called=bool(answer.calls))
     return {
         "index": index,
         "message": answer.message(candidate.get("groundingMetadata")),

@@ -112,6 +112,12 @@ class ChatStream:
         out: list[bytes] = []
         if not self._choices:
             self._open_unanswered(out)
+        for choice in self._choices.values():
+            broken = finish.broken_call(
+                called=choice.calls > 0, ending=choice.ending, blocked=self._blocked
+            )
+            if broken is not None:
+                return self.error(broken)
         out += [self._closing_chunk(choice) for _, choice in sorted(self._choices.items())]
         if self._call.include_usage:
             out.append(self._usage_chunk(usage))

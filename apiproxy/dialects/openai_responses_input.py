@@ -7,6 +7,7 @@ from typing import Any
 from apiproxy.dialects import media
 from apiproxy.dialects.call_ids import split_id
 from apiproxy.dialects.carried import carried
+from apiproxy.dialects.content import as_written
 from apiproxy.dialects.conversation import Conversation
 from apiproxy.dialects.fields import (
     as_choice,
@@ -88,11 +89,17 @@ class InputReader:
         elif kind in ("function_call_output", "custom_tool_call_output") or kind in _RESULTS:
             self._result(item, kind, at)
         elif kind == "image_generation_call" and isinstance(picture := item.get("result"), str):
-            self._drawn(media.inline("image/png", picture, f"{at}.result"))
-        elif (
-            kind not in TOOL_CARRIERS
-            and (note := f"input: {kind[:_LONGEST_NOTED]}") not in self._dropped
-        ):
+            mime = f"image/{as_written(item.get('output_format')) or 'png'}"
+            self._drawn(media.inline(mime, picture, f"{at}.result"))
+        elif kind == "agent_message":
+            self._agent_message(item, at)
+        elif kind not in TOOL_CARRIERS:
+            self._note(kind)
+
+    def _note(self, kind: str) -> None:
+        """Once a request, however long its history."""
+        note = f"input: {kind[:_LONGEST_NOTED]}"
+        if note not in self._dropped:
             self._dropped.append(note)
 
     def _message(self, item: Json, at: str) -> None:
@@ -106,6 +113,12 @@ class InputReader:
             if any("text" not in part for part in parts):
                 raise InvalidRequest(f"{at}.content must be text", param=f"{at}.content")
             self._system.extend(parts)
+
+    def _agent_message(self, item: Json, at: str) -> None:
+        """What another agent of the client's says (openai-python `AgentMessage`, beta)."""
+        author = as_name(item.get("author"), f"{at}.author")
+        parts = self._parts(item.get("content"), f"{at}.content")
+        self._add_user([{"text": f"[Message from {author}]"}, *parts])
 
     def _answer(self, parts: list[Json]) -> None:
         texts = [part for part in parts if "text" in part]
@@ -142,7 +155,9 @@ class InputReader:
     def _result(self, item: Json, kind: str, at: str) -> None:
         # The result of a local shell has its call's id as its own (openai-python `LocalShellCallOutput`).
         given = either(item, "call_id", "id") if kind in _RESULTS else item.get("call_id")
-        call_id, _ = split_id(as_name(given, f"{at}.call_id"))
+        # Without an id it is told by the tool's name (openai-python `FunctionCallOutput`).
+        name = as_written(item.get("name"))
+        call_id, _ = split_id(as_name(given, f"{at}.call_id")) if given or not name else ("", "")
         parts = (
             [{"text": result_text(item)}]
             if kind in _RESULTS
@@ -153,7 +168,7 @@ class InputReader:
         self._after_text = False
         self._history.add_result(
             call_id=call_id,
-            name="unknown_function",
+            name=name or "unknown_function",
             response={"result": text} if kind in _CUSTOM else response_object(text),
             media=[part for part in parts if "text" not in part],
         )
@@ -197,6 +212,10 @@ class InputReader:
         kind = part.get("type")
         if kind in _TEXT_KINDS:
             return {"text": as_text(part.get("text"), f"{at}.text")}
+        if kind == "encrypted_content":
+            # Between agents: only OpenAI's models read it.
+            self._note(kind)
+            return {"text": ""}
         if kind == "refusal":
             return {"text": as_text(part.get("refusal"), f"{at}.refusal")}
         if kind in ("input_image", "input_file") and part.get("file_id") is not None:

@@ -35,6 +35,8 @@ class Output:
         self._token = token
         self._blocks = Blocks(call)
         self._open: Reasoning | Message | None = None
+        self._called: Json | None = None
+        """A call that is complete once something follows it, be it the end."""
         self._encrypted: dict[int, str] = {}
         self._late_signature = ""
         """Of the open text, come after its beginning."""
@@ -45,17 +47,23 @@ class Output:
 
     def feed(self, reply: Json) -> None:
         pieces = self._blocks.feed(reply)
+        self._say_all(reply, pieces)
+        if self._blocks.ending:
+            self._end_call()
+
+    def _say_all(self, reply: Json, pieces: list[Piece]) -> None:
         if not pieces:
             return
         tokens: list[Json] = []
         if self._logprobs and (found := logprobs(candidates(reply)[0])) is not None:
             tokens = found["content"]
         for piece in pieces:
+            self._end_call()
             if piece.kind is Kind.THOUGHT:
                 self._think(piece)
             elif piece.kind is Kind.CALL:
                 self._before(piece.signature)
-                self.items.append(tool_call(self._place(), piece.part, self._call))
+                self._called = piece.part
             elif piece.kind is Kind.MEDIA and is_picture(piece.part):
                 self._before(piece.signature)
                 self.items.append(picture(self._place(), piece.part))
@@ -64,6 +72,10 @@ class Output:
                 tokens = []
 
     def close(self) -> None:
+        """Raises StreamBroken for an answer that ended in the middle of a tool call."""
+        if (broken := self._blocks.broken_call()) is not None:
+            raise broken
+        self._end_call()
         reason = finish.openai_reason(self._blocks.ending, called=self._blocks.calls > 0)
         if self._blocks.blocked and not self._blocks.ending:
             reason = "content_filter"
@@ -85,11 +97,18 @@ class Output:
             for index, item in enumerate(self.items)
         ]
 
+    def _end_call(self) -> None:
+        part, self._called = self._called, None
+        if part is not None:
+            self.items.append(tool_call(self._place(), part, self._call))
+
     def _place(self) -> Place:
         return Place(self._emit, self._token, len(self.items))
 
     def _think(self, piece: Piece) -> None:
         if not isinstance(self._open, Reasoning):
+            if not piece.text and not piece.signature:
+                return
             self._end_open()
             self._open = Reasoning(self._place())
         self._open.think(piece.text, piece.signature)

@@ -20,6 +20,7 @@ from apiproxy.dialects.fields import (
 )
 from apiproxy.dialects.openai_responses_echo import echo_of
 from apiproxy.dialects.openai_responses_input import InputReader
+from apiproxy.dialects.openai_responses_stored import is_reference
 from apiproxy.dialects.openai_responses_tools import ResponsesTools
 from apiproxy.dialects.tools import settle_conflicts
 from apiproxy.wire.types import Action, Call, Head, Json, Kept, Model, ResponsesRequest
@@ -172,7 +173,7 @@ def _items(body: Json, recalled: Recalled) -> list[tuple[Json, str]]:
 
 def _resolved(item: Json, recalled: Recalled) -> Json:
     """The item itself, or what it refers to; what is stored nowhere was refused when it was looked for."""
-    if item.get("type") != "item_reference":
+    if not is_reference(item):
         return item
     name = item.get("id")
     return recalled.items.get(name, item) if isinstance(name, str) else item

@@ -58,11 +58,17 @@ _PREFIXES = {
 }
 
 
+def is_reference(item: Json) -> bool:
+    """Its type may be left out (openai-python `ItemReference`)."""
+    kind = item.get("type")
+    return kind == "item_reference" or (kind is None and "id" in item and "role" not in item)
+
+
 def references(body: Json) -> Iterator[tuple[str, str]]:
     """(where it stands, the id) of the items of `input` that only refer to stored ones."""
     given = body.get("input")
     for number, item in enumerate(given if isinstance(given, list) else ()):
-        if isinstance(item, dict) and item.get("type") == "item_reference":
+        if isinstance(item, dict) and is_reference(item):
             name, at = item.get("id"), f"input[{number}].id"
             if not isinstance(name, str):
                 raise wrong(at, name, "a string")

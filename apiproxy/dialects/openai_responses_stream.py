@@ -8,10 +8,11 @@ from apiproxy.dialects.openai_responses_request import response_id_of
 from apiproxy.wire import codec
 from apiproxy.wire.types import Call, Json, Usage
 from apiproxy.wire.usage import usage_of
-from gateway.lib.errors import GatewayError, QuotaExhausted, RateLimited
+from gateway.lib.errors import GatewayError, QuotaExhausted, RateLimited, StreamBroken
 
 
 def render(call: Call, replies: list[Json]) -> bytes:
+    """Raises StreamBroken for an answer that ended in the middle of a tool call."""
     output = Output(call, _unheard, _token(call))
     usage = Usage()
     for reply in replies:
@@ -37,7 +38,11 @@ class ResponsesStream:
 
     def close(self, usage: Usage) -> bytes:
         self._begin()
-        response = _finished(self._call, self._output, usage)
+        try:
+            response = _finished(self._call, self._output, usage)
+        except StreamBroken as broken:
+            self._call.kept = None
+            return self.error(broken)
         self._emit(f"response.{response['status']}", response=response)
         return self._taken()
 

@@ -87,6 +87,9 @@ class Tools:
             )
         return name
 
+    def has_function(self, name: Any) -> bool:
+        return isinstance(name, str) and name in self._functions
+
     def has_functions(self) -> bool:
         return bool(self._functions)
 

@@ -200,6 +200,30 @@ async def test_a_failed_save_costs_nobody_his_answer(ask, edge, monkeypatch, cap
     assert "could not be stored" in caplog.text
 
 
+async def test_a_database_that_is_away_is_said_so(ask, edge, key, monkeypatch):
+    response_id = (await ask()).json["id"]
+
+    def fail(*arguments, **options):
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr("apiproxy.kept._load", fail)
+    continued = await ask(previous_response_id=response_id)
+    read = await edge.get(f"{RESPONSES}/{response_id}", key=key.text)
+    assert [answer.status for answer in (continued, read)] == [503, 503]
+    assert {answer.headers["retry-after"] for answer in (continued, read)} == {"5"}
+    assert "try again" in continued.json["error"]["message"]
+
+
+def test_the_sweep_does_not_hold_the_database_for_long(db, django_assert_num_queries):
+    past = timezone.now() - timedelta(minutes=1)
+    StoredResponse.objects.bulk_create(
+        StoredResponse(response_id=f"resp_{n}", key_id=1, sealed=b"x", expires_at=past)
+        for n in range(150)
+    )
+    with django_assert_num_queries(5):
+        assert delete_expired_responses() == 150
+
+
 async def test_nothing_is_stored_of_what_failed(ask, fake):
     fake.script("reset_mid_stream")
     answer = await ask(stream=True)
@@ -253,3 +277,21 @@ async def test_a_history_has_a_size(transactional_db):
     assert raised.value.param == "previous_response_id"
     with pytest.raises(PreviousResponseNotFound):
         await kept.recall(8, {"previous_response_id": "resp_1"})
+
+
+async def test_what_is_only_referred_to_weighs_what_it_is(transactional_db):
+    """Some clients send the whole conversation each time, pictures and all, and refer to every answer of it."""
+    kept = KeptResponses(retention_s=60, max_bytes=1000)
+    asked = [{"role": "user", "content": "x" * 800}]
+    for number in range(3):
+        item = b'{"id":"msg_%d_0","type":"message","content":[]}' % number
+        response = b'{"id":"resp_%d","output":[%b]}' % (number, item)
+        assert await kept.save(7, Kept(f"resp_{number}", asked, response))
+    given = [{"type": "item_reference", "id": f"msg_{number}_0"} for number in range(3)]
+    recalled = await kept.recall(7, {"input": given})
+    assert recalled.items.keys() == {"msg_0_0", "msg_1_0", "msg_2_0"}
+    assert recalled.size_bytes < 400
+    with pytest.raises(InvalidRequest, match="larger than 1,000 bytes"):
+        await kept.recall(
+            7, {"input": [{"type": "item_reference", "id": f"msg_{n}_i0"} for n in range(3)]}
+        )

@@ -251,3 +251,53 @@ def test_arguments_may_be_missing_or_a_text():
 @pytest.mark.parametrize("kind", ["auto", "any", "none"])
 def test_a_choice_without_functions_chooses_nothing(kind):
     assert "toolConfig" not in parse(ask(tool_choice={"type": kind})).body
+
+
+def test_thinking_between_tools_is_none_here():
+    asked = {"thinking": {"type": "between_tools"}}
+    config = parse(ask(**asked)).body["generationConfig"]
+    assert config["thinkingConfig"] == {"includeThoughts": False, "thinkingBudget": 0}
+
+
+def test_thoughts_shown_as_updates_are_shown():
+    asked = {"thinking": {"type": "adaptive", "display": "updates"}}
+    config = parse(ask(**asked)).body["generationConfig"]
+    assert config["thinkingConfig"]["includeThoughts"] is True
+
+
+def turns(*messages):
+    return parse(ask(messages=[*messages]))
+
+
+USER = {"role": "user", "content": "Hi"}
+
+
+def test_a_system_message_among_the_turns_changes_the_effort():
+    low = {"role": "system", "output_config": {"effort": "low"}}
+    high = {"role": "system", "content": [], "output_config": {"effort": "high"}}
+    call = turns(low, USER, high, {"role": "system", "output_config": {}, "content": "Go."})
+    assert call.body["generationConfig"]["thinkingConfig"]["thinkingBudget"] == 24576
+    assert call.body["systemInstruction"] == {"parts": [{"text": "Go."}]}
+    wrong = {"role": "system", "output_config": {"effort": "none at all"}}
+    with pytest.raises(InvalidRequest) as raised:
+        turns(USER, wrong)
+    assert raised.value.param == "messages[1].output_config.effort"
+
+
+def test_what_is_said_of_one_turn_goes_with_the_next():
+    once = {"role": "system", "content": "Once.", "clear_at": "next_user_message"}
+    assert turns(USER, once).body["systemInstruction"] == {"parts": [{"text": "Once."}]}
+    assert "systemInstruction" not in turns(USER, once, USER).body
+
+
+def test_tools_are_added_by_system_messages():
+    tool = {"name": "look", "description": "Look.", "input_schema": {"type": "object"}}
+    blocks = [
+        {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": tool}},
+        {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "look"}},
+        {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "other"}},
+    ]
+    call = turns(USER, {"role": "system", "content": blocks + blocks})
+    [declared] = call.body["tools"][0]["functionDeclarations"]
+    assert declared["name"] == "look"
+    assert call.dropped == ["tool_addition blocks", "tool_removal blocks"]

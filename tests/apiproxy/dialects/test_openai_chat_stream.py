@@ -171,3 +171,16 @@ def test_an_error_inside_a_stream_is_followed_by_the_terminator():
 
 def test_the_filler_is_a_comment():
     assert openai_chat.stream(parse(STREAMED)).keepalive == b": keep-alive\n\n"
+
+
+def test_a_call_after_which_the_upstream_goes_away_is_an_error():
+    cut = [reply({"functionCall": {"name": "f", "args": {}, "id": "c"}})]
+    call = parse(STREAMED)
+    stream = ChatStream(call)
+    data = b"".join(map(stream.feed, cut)) + stream.close(Usage())
+    assert b'"finish_reason":"' not in data
+    last, done = data.strip().rsplit(b"\n\n", 2)[-2:]
+    assert "in the middle of a tool call" in json.loads(last[6:])["error"]["message"]
+    assert done == b"data: [DONE]"
+    with pytest.raises(StreamBroken):
+        openai_chat.render(call, cut)

@@ -4,6 +4,7 @@ import pytest
 
 from apiproxy.dialects.openai_responses_request import Recalled
 from apiproxy.dialects.openai_responses_request import parse as parse_recalled
+from apiproxy.dialects.openai_responses_stored import references
 from gateway.lib.errors import InvalidRequest, UnknownModel
 from tests.apiproxy.dialects.support import HEAD, parse, resolve
 
@@ -219,3 +220,42 @@ def test_a_carried_tool_that_is_known_stays_as_it_is():
 
 def test_the_dialect_itself_parses_without_a_store():
     assert parse(request(), "openai-responses").kept is not None
+
+
+@pytest.mark.parametrize("kind", [{"type": "item_reference"}, {"type": None}, {}])
+def test_a_reference_needs_no_type(kind):
+    said = {"type": "message", "role": "assistant", "content": "Hello"}
+    body = request(
+        input=[
+            {"role": "user", "content": "Hi"},
+            {"id": "msg_1_0", **kind},
+            {"role": "user", "content": "Go"},
+        ]
+    )
+    assert list(references(body)) == [("input[1].id", "msg_1_0")]
+    call = responses(body, Recalled(items={"msg_1_0": said}))
+    assert call.body["contents"][1] == {"role": "model", "parts": [{"text": "Hello"}]}
+
+
+def test_a_result_may_name_its_tool_instead_of_the_call():
+    call = responses(item(type="function_call_output", name="look", output="42"))
+    assert call.body["contents"][0]["parts"][1] == {"text": '[Result of look] {"result":"42"}'}
+
+
+def test_a_picture_comes_back_in_its_own_format():
+    drawn = {"type": "image_generation_call", "id": "ig_1_0", "status": "completed"}
+    call = responses(item(**drawn, result="aGk=", output_format="jpeg"))
+    picture = call.body["contents"][0]["parts"][1]
+    assert picture == {"inlineData": {"mimeType": "image/jpeg", "data": "aGk="}}
+
+
+def test_what_agents_tell_each_other_is_read():
+    """Coding tools with several agents hand tasks and results around in such items."""
+    parts = [
+        {"type": "input_text", "text": "Look."},
+        {"type": "encrypted_content", "encrypted_content": "gAAA"},
+    ]
+    call = responses(item(type="agent_message", author="root", recipient="a", content=parts))
+    texts = [part["text"] for part in call.body["contents"][0]["parts"]]
+    assert texts == ["Hi", "[Message from root]", "Look."]
+    assert call.dropped == ["input: encrypted_content"]

@@ -139,3 +139,41 @@ def test_items_come_back_as_the_upstream_sent_them(case):
     ):
         signed = [part["thoughtSignature"] for part in parts if "thoughtSignature" in part]
         assert signed == [part["thoughtSignature"] for part in sent if "thoughtSignature" in part]
+
+
+CALLED = {"functionCall": {"name": "f", "args": {"a": 1}, "id": "call_1"}}
+TOOLS = [{"type": "function", "name": "f", "parameters": {"type": "object"}}]
+
+
+def test_a_call_that_nothing_follows_is_no_complete_call():
+    """An upstream that goes away after a call may have wanted to say more."""
+    call = call_of(tools=TOOLS)
+    events = streamed(call, reply({"text": "Let me see."}), reply(CALLED))
+    assert events[-1]["type"] == "response.failed"
+    assert [item["type"] for item in events[-1]["response"]["output"]] == ["message"]
+    assert "response.function_call_arguments.done" not in [event["type"] for event in events]
+    assert call.kept is None
+    with pytest.raises(errors.StreamBroken):
+        openai_responses.render(call_of(tools=TOOLS), [reply(CALLED)])
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_call_is_told_when_it_is_known_to_be_complete(together):
+    call = call_of(tools=TOOLS)
+    replies = [reply(CALLED, finishReason="STOP")]
+    if not together:
+        replies = [reply(CALLED), reply(CALLED | {"functionCall": {"name": "f"}}), {**reply()}]
+        replies[-1]["candidates"][0]["finishReason"] = "STOP"
+    events = streamed(call, *replies)
+    assert events[-1]["type"] == "response.completed"
+    items = events[-1]["response"]["output"]
+    assert [item["arguments"] for item in items] == ['{"a":1}', "{}"][: len(items)]
+
+
+def test_an_empty_thought_cuts_no_text():
+    empty = {"text": "", "thought": True}
+    events = streamed(
+        call_of(), reply({"text": "Hel"}), reply(empty), reply({"text": "lo"}, finishReason="STOP")
+    )
+    [item] = events[-1]["response"]["output"]
+    assert item["content"][0]["text"] == "Hello"
