@@ -15,13 +15,16 @@ from apiproxy import variants
 from apiproxy.wire.types import PLAIN, Model, Thinking, Variant
 from gateway.lib.errors import InvalidRequest, UnknownModel
 
-# Families Google serves under names the catalogue need not know yet (reference 0: model lists change monthly).
+# Families Google serves under names the catalogue need not know yet (reference 0: model lists change monthly). Of
+# text-embedding-… those with a number of three digits are Google's, the others OpenAI's.
 _GOOGLE_NAME = re.compile(
-    r"(gemini|gemma|learnlm|imagen|veo|lyria|text-embedding|embedding|tunedModels/|aqa)[\w./:@-]*",
+    r"(gemini|gemma|learnlm|imagen|veo|lyria|text-embedding-0|embedding|tunedModels/|aqa)[\w./:@-]*",
     re.ASCII,
 )
 _PREFIXES = ("models/", "google/")
 _MAX_NAME_CHARACTERS = 200
+# With its prefixes, and with each character percent-encoded.
+_MAX_WRITTEN_CHARACTERS = 10 * _MAX_NAME_CHARACTERS
 _MOST_RESOLVED = 1024
 
 _CHAT = frozenset({"chat", "vision", "audio", "tools", "json", "search"})
@@ -51,8 +54,9 @@ class Catalogue:
             return found
         if not name:
             raise InvalidRequest("name a model", param="model")
-        bare = _bare(name)
-        found = self._look_up(bare) if len(bare) <= _MAX_NAME_CHARACTERS else None
+        bare = _bare(name[:_MAX_WRITTEN_CHARACTERS])
+        fits = len(name) <= _MAX_WRITTEN_CHARACTERS and len(bare) <= _MAX_NAME_CHARACTERS
+        found = self._look_up(bare) if fits else None
         if found is None:
             shown = bare[:_MAX_NAME_CHARACTERS]
             raise UnknownModel(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
@@ -40,6 +40,10 @@ def read_form(body: bytes, headers: Mapping[bytes, bytes]) -> Json:
     try:
         parser = MultiPartParser(meta, BytesIO(body), [_InMemory()], "utf-8")
         fields, files = parser.parse()
+    except RequestDataTooBig as exc:
+        raise InvalidRequest(
+            "the texts of the form are too long: add pictures as files, or send the request as JSON"
+        ) from exc
     except (MultiPartParserError, SuspiciousOperation, ValueError) as exc:
         # ValueError: the boundary claims an encoding that there is none of.
         raise InvalidRequest(f"the form cannot be read: {exc}") from exc

@@ -155,18 +155,16 @@ def _set_picture_size(call: Call) -> None:
         call.dropped.append(f"model name, {size} pictures: {call.model.id} has one size")
         return
     config = _generation(call.body)
-    image = either(config, "imageConfig", "image_config")
-    config.pop("image_config", None)
+    image = config.get("imageConfig")
     config["imageConfig"] = {**(image if isinstance(image, dict) else {}), "imageSize": size}
-    config["imageConfig"].pop("image_size", None)
 
 
 def _picture_size(body: Json) -> str:
     config = body.get("generationConfig")
     if not isinstance(config, dict):
         return ""
-    image = either(config, "imageConfig", "image_config")
-    size = either(image, "imageSize", "image_size") if isinstance(image, dict) else None
+    image = config.get("imageConfig")
+    size = image.get("imageSize") if isinstance(image, dict) else None
     return size if isinstance(size, str) else ""
 
 

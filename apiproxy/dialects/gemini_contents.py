@@ -1,4 +1,6 @@
-"""`contents` of native requests: passed on as they are, but for two things that clients do and Google refuses.
+"""`contents` of native requests: passed on as they are, but for what clients do and one of the upstreams refuses.
+
+Google's own examples write one message where a list belongs, and leave the user's role out, which Code Assist wants.
 
 SDKs that keep the history of a stream keep a content for each of its pieces, while Google counts calls and answers by
 content: neighbours of one role are joined where one of them calls or answers. Clients that take up a stored conversation
@@ -23,18 +25,31 @@ _LONGEST_ID = 64
 
 def mended(value: Any, at: str, notes: list[str]) -> list[Json]:
     """What went away is appended to `notes`. Whatever else is malformed is for the upstream to refuse."""
-    contents = as_list(value, at)
+    contents = [value] if isinstance(value, dict) else as_list(value, at)
     if not contents:
         raise InvalidRequest(f"{at} must hold at least one content", param=at)
     for number, content in enumerate(contents):
-        as_object(content, f"{at}[{number}]")
+        _complete(as_object(content, f"{at}[{number}]"))
     joined: list[Json] = []
-    for _, run in groupby(contents, lambda content: content.get("role") == "model"):
+    for _, run in groupby(contents, lambda content: content["role"] == "model"):
         turn = list(run)
         joined.extend(turn if len(turn) == 1 or not _calls(turn) else [_one(turn)])
     for called, answered in pairwise(joined):
         _drop_repeats(called, answered, notes)
     return joined
+
+
+def listed(message: Json, *fields: str) -> None:
+    """In place: a single message stands for a list of one."""
+    for field in fields:
+        if isinstance(message.get(field), dict):
+            message[field] = [message[field]]
+
+
+def _complete(content: Json) -> None:
+    if content.get("role") in (None, ""):
+        content["role"] = "user"
+    listed(content, "parts")
 
 
 def _calls(turn: list[Json]) -> bool:
@@ -47,7 +62,10 @@ def _calls(turn: list[Json]) -> bool:
 
 
 def _one(turn: list[Json]) -> Json:
-    return {**turn[0], "parts": [part for content in turn for part in content["parts"]]}
+    # Results may come in a turn of the older role `function`, in which nothing else can stand.
+    role = "model" if turn[0]["role"] == "model" else "user"
+    parts = [part for content in turn for part in content["parts"]]
+    return {**turn[0], "role": role, "parts": parts}
 
 
 def _drop_repeats(called: Json, answered: Json, notes: list[str]) -> None:

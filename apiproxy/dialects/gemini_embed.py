@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apiproxy.dialects.embeddings import BATCH_LIMIT
 from apiproxy.dialects.fields import as_list, as_object
+from apiproxy.dialects.gemini_contents import listed
 from apiproxy.wire.types import Json
 from gateway.lib.errors import InvalidRequest
 
@@ -29,6 +30,8 @@ def check(body: Json, method: str) -> None:
 
 
 def _check_content(request: Json, at: str) -> None:
-    parts = as_list(as_object(request.get("content"), at).get("parts"), f"{at}.parts")
+    content = as_object(request.get("content"), at)
+    listed(content, "parts")
+    parts = as_list(content.get("parts"), f"{at}.parts")
     for number, part in enumerate(parts):
         as_object(part, f"{at}.parts[{number}]")

@@ -8,7 +8,7 @@ from apiproxy.dialects import gemini_contents, gemini_embed
 from apiproxy.dialects.base import Resolve
 from apiproxy.dialects.fields import as_flag, as_name, as_object
 from apiproxy.wire.types import Action, Call, Framing, Head, Json
-from gateway.lib.errors import UnknownRoute
+from gateway.lib.errors import InvalidRequest, UnknownRoute
 
 _ACTIONS = {
     "generateContent": Action.GENERATE,
@@ -34,7 +34,9 @@ _GENERATION = {
     "response_modalities": "responseModalities",
     "response_mime_type": "responseMimeType",
     "thinking_config": "thinkingConfig",
+    "image_config": "imageConfig",
 }
+_IMAGE = {"image_size": "imageSize"}
 
 
 def parse(body: Json, head: Head, resolve: Resolve) -> Call:
@@ -100,12 +102,20 @@ def _check(body: Json, action: Action, notes: list[str]) -> None:
 
 def _normalise(body: Json) -> None:
     _rename(body, _TOP_LEVEL)
+    gemini_contents.listed(body, "tools", "safetySettings")
+    if isinstance(system := body.get("systemInstruction"), dict):
+        gemini_contents.listed(system, "parts")
     if (config := body.get("generationConfig")) is not None:
-        _rename(as_object(config, "generationConfig"), _GENERATION)
+        at = "generationConfig"
+        _rename(as_object(config, at), _GENERATION, f"{at}.")
+        if isinstance(image := config.get("imageConfig"), dict):
+            _rename(image, _IMAGE, f"{at}.imageConfig.")
 
 
-def _rename(value: Json, names: dict[str, str]) -> None:
+def _rename(value: Json, names: dict[str, str], at: str = "") -> None:
     for snake in names.keys() & value.keys():
-        # Both at once is for the upstream to refuse.
-        if names[snake] not in value:
-            value[names[snake]] = value.pop(snake)
+        camel = names[snake]
+        if value.get(camel) is not None:
+            # Which of the two the upstream would take is not known, and what it takes has its price.
+            raise InvalidRequest(f"{at}{camel} is given in both spellings", param=at + snake)
+        value[camel] = value.pop(snake)

@@ -23,7 +23,7 @@ _LONGEST_NAME = 64
 
 
 class _Turn:
-    __slots__ = ("answers", "calls", "from_model", "media", "parts")
+    __slots__ = ("answered", "answers", "calls", "from_model", "media", "parts")
 
     def __init__(self, from_model: bool) -> None:
         self.from_model = from_model
@@ -32,6 +32,8 @@ class _Turn:
         """The functionCall values of `parts`."""
         self.answers: dict[int, Json] = {}
         """Position in `calls` -> its functionResponse part."""
+        self.answered = 0
+        """The furthest of these positions."""
         self.media: list[Json] = []
 
 
@@ -74,7 +76,7 @@ class History:
             self.add_user([{"text": f"[Result of {name or 'a function'}] {text}"}, *media])
             return
         turn, position = waiting.popleft()
-        if turn is not self._turns[-1] or position < max(turn.answers, default=0):
+        if turn is not self._turns[-1] or position < turn.answered:
             self._note(f"the result for {_shown(call_id, name)} was put where its call expects it")
         answer = _answer(turn.calls[position], response)
         if media and self._media_in_results:
@@ -82,6 +84,7 @@ class History:
         else:
             turn.media.extend(media)
         turn.answers[position] = answer
+        turn.answered = max(turn.answered, position)
 
     def contents(self) -> list[Json]:
         turns = self._turns

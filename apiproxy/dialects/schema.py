@@ -41,7 +41,7 @@ def takes_nothing(schema: Json) -> bool:
     """An object without properties: such a declaration goes without parameters."""
     return (
         not schema.get("properties")
-        and not schema.get("additionalProperties")
+        and schema.get("additionalProperties") in (None, False)
         and "anyOf" not in schema
     )
 

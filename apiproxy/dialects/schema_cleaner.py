@@ -55,6 +55,8 @@ class Cleaner:
         self._path: list[str] = []
         self._depth = 0
         self._schemas = 0
+        self._required = 0
+        """Names, wherever they stand: halves that require ever more cost the square of their number."""
         self._inlined_bytes = 0
 
     def clean(self) -> Json:
@@ -79,8 +81,12 @@ class Cleaner:
         if not isinstance(value, dict):
             raise self.wrong(value, "a JSON Schema object")
         self._schemas += 1
-        if len(self._path) > _MAX_DEPTH or self._schemas > _MAX_SCHEMAS:
-            limits = f"at most {_MAX_SCHEMAS} schemas, nested at most {_MAX_DEPTH} deep"
+        self._required += len(names) if isinstance(names := value.get("required"), list) else 0
+        if len(self._path) > _MAX_DEPTH or max(self._schemas, self._required) > _MAX_SCHEMAS:
+            limits = (
+                f"at most {_MAX_SCHEMAS} schemas and as many required names, "
+                f"nested at most {_MAX_DEPTH} deep"
+            )
             raise self.wrong(value, f"a JSON Schema of {limits}")
         self._depth += 1
         own = Keywords(self, value).read()

@@ -6,14 +6,16 @@ import math
 from typing import Any, Protocol
 
 from apiproxy.dialects import schema_words as words
-from apiproxy.dialects.schema_merge import merge
+from apiproxy.dialects.schema_merge import common_choices, merge
 from apiproxy.dialects.schema_values import choices_of, number_of
 from apiproxy.wire.types import Json
 
 _READ_ELSEWHERE = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "allOf"})
 _REQUIRING = frozenset({"required", "type"})
 _ANY_NAME: tuple[Any, ...] = ({}, {"type": "string"}, True)
-_MAX_INT64 = 2**63 - 1
+# The largest whole number that is one as a double too, which upstream every number of a JSON value is; as a limit it
+# is none anyway.
+_MAX_COUNT = 2**53 - 1
 
 
 class Walk(Protocol):
@@ -69,7 +71,7 @@ class Keywords:
         if number is None or number < 0:
             self._walk.lose(key, value)
         else:
-            self._own[key] = min(int(number), _MAX_INT64)
+            self._own[key] = min(int(number), _MAX_COUNT)
 
     def _bound(self, key: str, value: Any) -> None:
         number = number_of(value)
@@ -145,7 +147,10 @@ class Keywords:
         if not choices.whole:
             self._tell(key, shown)
         if choices.kept:
-            self._own["enum"] = choices.kept
+            # A constant may stand beside the enumeration it is taken from.
+            before = self._own.get("enum")
+            kept = choices.kept
+            self._own["enum"] = common_choices(before, kept, self._walk.lose) if before else kept
         if choices.nullable:
             self._own["nullable"] = True
         if not self._types and self._schema.get("type") is None:

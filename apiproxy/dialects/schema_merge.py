@@ -23,17 +23,18 @@ def merge(first: Json, second: Json, lose: Lose) -> Json:
         elif key == "required":
             merged[key] = list(dict.fromkeys([*a, *b]))
         elif key == "type":
-            merged[key] = _types(a, b)
+            merged[key] = _types(a, b, lose)
         elif key == "enum":
-            allowed = set(a)
-            merged[key] = [value for value in b if value in allowed] or b
+            merged[key] = common_choices(a, b, lose)
+        elif key == "additionalProperties":
+            merged[key] = _additional(a, b, lose)
         elif key == "items":
             merged[key] = _both(a, b, lose)
         elif key in ("minimum", "minLength", "minItems", "minProperties"):
             merged[key] = max(a, b)
         elif key in ("maximum", "maxLength", "maxItems", "maxProperties"):
             merged[key] = min(a, b)
-        elif key in ("anyOf", "pattern", "$ref") and a != b:
+        elif key in ("anyOf", "format", "pattern", "prefixItems", "$ref") and a != b:
             lose(key, a)
     _settle_closed(merged, first, second)
     return merged
@@ -58,7 +59,25 @@ def _both(first: Json, second: Json, lose: Lose) -> Json:
     return second or first
 
 
-def _types(first: Any, second: Any) -> Any:
+def _additional(first: Json | bool, second: Json | bool, lose: Lose) -> Json | bool:
+    """What one half forbids or describes holds, whatever the other allows."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return _both(first, second, lose)
+    if first is False or second is False:
+        return False
+    return second if first is True else first
+
+
+def common_choices(first: list[Any], second: list[Any], lose: Lose) -> list[Any]:
+    """Values that both enumerations hold; those of the second where they have none in common."""
+    allowed = set(first)
+    common = [value for value in second if value in allowed]
+    if not common:
+        lose("enum", first)
+    return common or second
+
+
+def _types(first: Any, second: Any, lose: Lose) -> Any:
     ours = first if isinstance(first, list) else [first]
     theirs = second if isinstance(second, list) else [second]
     if "number" in ours and "integer" in theirs:
@@ -69,6 +88,7 @@ def _types(first: Any, second: Any) -> Any:
     if "integer" in common and "number" in common:
         common.remove("number")
     if not common:
+        lose("type", first)
         return second
     return common[0] if len(common) == 1 else common
 

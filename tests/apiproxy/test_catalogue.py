@@ -53,6 +53,22 @@ def test_other_names_are_unknown(name):
     assert len(raised.value.message) < 400
 
 
+def test_a_name_is_not_peeled_without_end():
+    with pytest.raises(UnknownModel) as raised:
+        CATALOGUE.resolve("models/" * 20_000 + "fast")
+    assert len(raised.value.message) < 400
+
+
+@pytest.mark.parametrize("name", ["text-embedding-3-small", "text-embedding-ada-002"])
+def test_openais_embedding_models_are_not_googles(name):
+    """They begin as Google's older ones do: asking for them in vain costs time, and hides a glob that names them."""
+    with pytest.raises(UnknownModel):
+        CATALOGUE.resolve(name)
+    assert CATALOGUE.resolve("text-embedding-004").providers == ("gemini_api",)
+    vectors = Model(id="vectors", providers=("gemini_api",))
+    assert Catalogue([vectors], [("text-embedding-*", "vectors")]).resolve(name).id == "vectors"
+
+
 def test_no_name_is_a_bad_request():
     with pytest.raises(InvalidRequest):
         CATALOGUE.resolve("")

@@ -289,6 +289,13 @@ async def test_a_bad_form_is_refused_in_words(edge, fake, lent, key, sent, param
     assert fake.calls() == []
 
 
+async def test_a_form_with_a_picture_among_its_texts_is_told_where_pictures_go(edge, key):
+    body, headers = form([], prompt="x", image="data:image/png;base64," + "A" * 3_000_000)
+    answer = await edge.post("/v1/images/edits", body, key=key.text, headers=headers)
+    assert answer.status == 400
+    assert "as files" in answer.json["error"]["message"]
+
+
 async def test_variations_are_explained(edge, key):
     answer = await edge.post("/v1/images/variations", b"", key=key.text)
     assert answer.status == 400

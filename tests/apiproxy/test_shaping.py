@@ -317,7 +317,7 @@ class TestCompatibility:
     "body",
     [
         native({"imageConfig": "large", "responseModalities": "IMAGE"}),
-        native({"imageConfig": ["large"], "image_config": {}}),
+        native({"image_config": ["large"]}),
         native(tools="all"),
         native(tools={"googleSearch": {}}),
         native(tools=["googleSearch", None]),

@@ -8,9 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apiproxy.dialects import gemini
+from apiproxy.providers import PROVIDERS
 from apiproxy.wire.types import Action, Framing, Usage
 from gateway.lib import errors
 from tests.apiproxy.dialects.support import HEAD, resolve
+from tests.apiproxy.providers.helpers import CREDENTIAL, ENDPOINTS, drive
+from tests.fakes.google_models import CODE_ASSIST_MODELS, PUBLIC_MODELS
+from tests.fakes.google_signatures import SignatureBook
+from tests.fakes.google_turns import Scope, check_contents
 
 CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
 BODY = {"contents": CONTENTS}
@@ -36,7 +41,7 @@ MALFORMED = [
     (None, {}, None),
     ({}, {}, "contents"),
     ({"contents": None}, {}, "contents"),
-    ({"contents": {"parts": []}}, {}, "contents"),
+    ({"contents": 5}, {}, "contents"),
     ({"contents": "Hi"}, {}, "contents"),
     ({"contents": []}, {}, "contents"),
     ({"contents": ["Hi"]}, {}, "contents[0]"),
@@ -98,9 +103,64 @@ def test_the_path_decides_model_action_and_stream():
     assert parse(BODY, **COUNT).action is Action.COUNT_TOKENS
 
 
-def test_both_spellings_at_once_are_left_to_the_upstream():
-    body = BODY | {"generationConfig": {"a": 1}, "generation_config": {"b": 1}}
-    assert parse(body).body == body
+@pytest.mark.parametrize("method", ["generateContent", "countTokens"])
+def test_a_single_message_stands_for_a_list_of_one(method):
+    """As in Google's own examples for curl, which leave the role out as well; Code Assist wants one."""
+    body = {
+        "contents": {"parts": {"text": "Hi"}, "later": 1},
+        "system_instruction": {"parts": {"text": "Be brief."}},
+        "tools": {"google_search": {}},
+        "safety_settings": {"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"},
+    }
+    assert parse(body, path_method=method).body == {
+        "contents": [turn("user", {"text": "Hi"}) | {"later": 1}],
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "tools": [{"google_search": {}}],
+        "safetySettings": [body["safety_settings"]],
+    }
+
+
+def test_googles_own_example_reaches_either_upstream():
+    call = parse({"contents": [{"parts": [{"text": "Explain how AI works"}]}]})
+    for name in ("gemini_api", "code_assist"):
+        _, outgoing = drive(PROVIDERS[name].exchange(call, CREDENTIAL, ENDPOINTS))
+        sent = json.loads(outgoing.body)
+        private = name == "code_assist"
+        model = (CODE_ASSIST_MODELS if private else PUBLIC_MODELS)[call.model.id]
+        contents = (sent["request"] if private else sent)["contents"]
+        check_contents(contents, Scope(model, private, SignatureBook()))
+
+
+def test_what_follows_results_of_an_older_role_is_the_users():
+    contents = [*CONTENTS, turn("model", CALLS[0]), turn("function", RESULTS[0]), *CONTENTS]
+    joined = parse({"contents": contents}).body["contents"]
+    assert joined[2:] == [turn("user", RESULTS[0], {"text": "Hi"})]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"generationConfig": {"a": 1}, "generation_config": {"b": 1}}, "generation_config"),
+        (
+            {"generationConfig": {"imageConfig": {}, "image_config": {"imageSize": "4K"}}},
+            "generationConfig.image_config",
+        ),
+        (
+            {"generationConfig": {"imageConfig": {"imageSize": "1K", "image_size": "4K"}}},
+            "generationConfig.imageConfig.image_size",
+        ),
+    ],
+)
+def test_both_spellings_at_once_are_refused(fields, param):
+    """Which of them counts upstream nobody knows, and what counts has its price."""
+    with pytest.raises(errors.InvalidRequest) as caught:
+        parse(BODY | fields)
+    assert caught.value.param == param
+
+
+def test_a_null_in_the_other_spelling_is_none():
+    body = parse(BODY | {"generationConfig": None, "generation_config": {"seed": 1}}).body
+    assert body == BODY | {"generationConfig": {"seed": 1}}
 
 
 def turn(role, *parts):

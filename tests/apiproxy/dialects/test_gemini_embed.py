@@ -37,6 +37,11 @@ def test_a_malformed_body_names_its_field(method, body, param):
     assert caught.value.param == param
 
 
+def test_a_single_part_stands_for_a_list_of_one():
+    single = {"content": {"parts": {"text": "x"}}}
+    assert embed(single, "embedContent").body == {"content": CONTENT}
+
+
 def test_what_is_not_looked_at_stays():
     body = {"content": CONTENT, "taskType": "CLUSTERING", "later": {"x": 1}}
     assert embed(body, "embedContent").body == body

@@ -220,3 +220,16 @@ def test_words_about_a_broken_history_stay_few():
     made.contents()
     assert len(made.notes) == 20
     assert all(len(note) < 160 for note in made.notes)
+
+
+def test_many_parallel_results_are_placed_in_linear_time():
+    """Each compared with all before it would be twenty thousand million comparisons."""
+    made = history()
+    made.add_user([text("hi")])
+    ids = [f"c{number}" for number in range(200_000)]
+    made.add_model([call("f", name) for name in ids])
+    for name in ids:
+        answer(made, name)
+    *_, results = made.contents()
+    assert [part["functionResponse"]["id"] for part in results["parts"]] == ids
+    assert made.notes == []

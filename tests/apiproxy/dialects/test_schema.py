@@ -66,6 +66,8 @@ def test_properties_and_values_that_look_like_keywords_stay():
         ({"enum": ["a", "a", None]}, {"type": ["string", "null"], "enum": ["a"]}, []),
         ({"enum": [1, 2.5]}, {"type": "number", "enum": [1, 2.5]}, []),
         ({"enum": []}, {}, []),
+        ({"const": "a", "enum": ["a", "b"]}, {"type": "string", "enum": ["a"]}, []),
+        ({"enum": ["a", "b"], "const": "a"}, {"type": "string", "enum": ["a"]}, []),
         ({"items": [STRING]}, {"type": "array", "prefixItems": [STRING]}, []),
         (
             {"items": [STRING], "additionalItems": {"type": "null"}},
@@ -90,6 +92,12 @@ def test_properties_and_values_that_look_like_keywords_stay():
         ),
         ({"type": "string", "minLength": "3"}, {"type": "string", "minLength": 3}, []),
         ({"type": "string", "maxLength": -1}, STRING, ["maxLength -1 is not enforced"]),
+        # As a double it is one more, which is no int64.
+        (
+            {"type": "string", "maxLength": 2**63 - 1},
+            {"type": "string", "maxLength": 2**53 - 1},
+            [],
+        ),
         (
             {"type": "number", "maximum": "many"},
             {"type": "number"},
@@ -164,6 +172,52 @@ def test_halves_become_one():
         "properties": {"id": {"type": "integer", "minimum": 1}, "n": {"maxLength": 3}},
         "required": ["id", "n"],
     }
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "merged", "noted"),
+    [
+        (
+            {"type": "string", "format": "uri"},
+            {"format": "email"},
+            {"type": "string", "format": "email"},
+            ['format "uri" is not enforced'],
+        ),
+        (
+            {"prefixItems": [STRING]},
+            {"prefixItems": [{"type": "number"}]},
+            {"type": "array", "prefixItems": [{"type": "number"}]},
+            ['prefixItems [{"type":"string"}] is not enforced'],
+        ),
+        (STRING, {"type": "number"}, {"type": "number"}, ['type "string" is not enforced']),
+        (
+            {"enum": ["a"]},
+            {"enum": ["b"]},
+            {"type": "string", "enum": ["b"]},
+            ['enum ["a"] is not enforced'],
+        ),
+        (
+            {"type": "object", "additionalProperties": {"type": "number"}},
+            {"additionalProperties": {"type": "integer"}},
+            {"type": "object", "additionalProperties": {"type": "integer"}},
+            [],
+        ),
+        (
+            {"type": "object", "additionalProperties": STRING},
+            {"additionalProperties": True},
+            {"type": "object", "additionalProperties": STRING},
+            [],
+        ),
+        (
+            {"type": "object", "additionalProperties": False},
+            {"additionalProperties": STRING},
+            {"type": "object", "additionalProperties": False},
+            [],
+        ),
+    ],
+)
+def test_of_halves_that_contradict_each_other_nothing_is_lost_unsaid(first, second, merged, noted):
+    assert prop({"allOf": [first, second]}) == (merged, noted)
 
 
 def test_a_definition_that_needs_itself_can_do_without():
@@ -243,6 +297,13 @@ def test_too_many_schemas_are_refused():
         clean({"anyOf": [STRING] * 10_001}, "p")
 
 
+def test_halves_that_require_ever_more_are_refused():
+    """Joined one after the other, a million names would take minutes."""
+    halves = [{"required": [f"r{n}_{name}" for name in range(200)]} for n in range(5000)]
+    with pytest.raises(InvalidRequest, match="required names"):
+        clean({"allOf": halves}, "p")
+
+
 def test_notes_are_bounded():
     dropped = []
     clean({"properties": {str(n): {"multipleOf": 5} for n in range(500)}}, "p", dropped)
@@ -295,6 +356,8 @@ def test_which_declarations_go_without_parameters():
     assert takes_nothing({"type": "object", "properties": {}, "additionalProperties": False})
     assert not takes_nothing({"type": "object", "properties": {"a": {}}})
     assert not takes_nothing({"type": "object", "additionalProperties": {"type": "string"}})
+    # A record of anything, as generators of schemas write it.
+    assert not takes_nothing({"type": "object", "additionalProperties": {}})
 
 
 def test_long_enumerations_are_compared_in_linear_time():
