@@ -25,6 +25,7 @@ class ProxyConfig(Struct, frozen=True):
     default_image_model: str
     public_url: str
     trusted_proxies: str
+    allowed_hosts: tuple[str, ...]
     image_retention_s: float
     max_body_bytes: int
     response_retention_s: float
@@ -71,6 +72,7 @@ def from_settings() -> ProxyConfig:
         default_image_model=settings.DEFAULT_IMAGE_MODEL,
         public_url=settings.PUBLIC_URL,
         trusted_proxies=settings.TRUSTED_PROXIES,
+        allowed_hosts=tuple(settings.ALLOWED_HOSTS),
         image_retention_s=settings.MEDIA_RETENTION_HOURS * 3600,
         max_body_bytes=settings.MAX_BODY_BYTES,
         response_retention_s=settings.RESPONSE_RETENTION_HOURS * 3600,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import logging
 import secrets
 from datetime import timedelta
@@ -35,6 +36,8 @@ _MIME_TYPES = {extension: mime_type for mime_type, extension in _EXTENSIONS.item
 _UNKNOWN = "application/octet-stream"
 # A storage that is down is not asked once for each of a thousand pictures.
 _MOST_FAILURES = 5
+# What is over that waits for the next run, ten minutes later.
+_MOST_AT_ONCE = 5_000
 
 
 class Gallery:
@@ -79,7 +82,8 @@ def delete_expired() -> int:
     """Delete the pictures whose time is over; how many went. One that the storage keeps is tried again next time."""
     storage = storages["media"]
     deleted = failed = 0
-    for image in StoredImage.objects.filter(expires_at__lte=timezone.now()).order_by("expires_at"):
+    expired = StoredImage.objects.filter(expires_at__lte=timezone.now()).order_by("expires_at")
+    for image in expired[:_MOST_AT_ONCE]:
         try:
             storage.delete(image.name)
         except OSError as exc:
@@ -118,6 +122,9 @@ def _keep(storage: Storage, blob: Json, request_id: str, retention_s: float) -> 
     try:
         storage.save(name, SimpleUploadedFile(name, data, mime_type_of(name)))
     except OSError:
-        image.delete()
+        # Of a full disk half a file takes the last of the room. What cannot be taken back is left to the retention.
+        with contextlib.suppress(OSError):
+            storage.delete(name)
+            image.delete()
         raise
     return storage.url(name)

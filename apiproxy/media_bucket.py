@@ -40,6 +40,10 @@ class MediaBucket(S3Storage):  # type: ignore[misc]
             saved: str = super()._save(name, content)
         return saved
 
+    def _open(self, name: str, mode: str = "rb") -> Any:
+        with _as_os_errors():
+            return super()._open(name, mode)
+
     def delete(self, name: str) -> None:
         with _as_os_errors():
             super().delete(name)

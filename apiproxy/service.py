@@ -165,7 +165,10 @@ class Service:
             # Before the upstream is asked: without an address there is nothing to link to.
             config = self._runtime.config
             self._origin = origin_of(
-                self._request, public_url=config.public_url, trusted_proxies=config.trusted_proxies
+                self._request,
+                public_url=config.public_url,
+                trusted_proxies=config.trusted_proxies,
+                allowed_hosts=config.allowed_hosts,
             )
         if call.remote_parts:
             await self._runtime.media.inline(call.remote_parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.core.files.storage import storages
 from django.db import DatabaseError, connection
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
@@ -20,6 +22,8 @@ from apiproxy.media_folder import is_past, is_signed
 from apiproxy.serializers import OfferedModelSerializer, RequestSerializer
 from credentials.selectors import usable_count
 from gateway.lib import broker
+
+logger = logging.getLogger(__name__)
 
 
 @require_GET
@@ -68,6 +72,9 @@ def media(request: HttpRequest, name: str) -> HttpResponseBase:
         file = storages["media"].open(name)
     except FileNotFoundError:
         return _in_words("This picture has been deleted: ask for it again.", 404)
+    except OSError as exc:
+        logger.error("picture %s cannot be read: %s", name, exc)
+        return _in_words("The storage of this site does not answer: try again later.", 503)
     response = FileResponse(file, content_type=mime_type_of(name))
     # What a model drew is shown, never run; links change hands, so only the browser keeps a copy.
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"

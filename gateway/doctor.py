@@ -28,6 +28,7 @@ from credentials.selectors import Changes
 from gateway.lib import broker
 from gateway.lib.models import bump
 from gateway.settings.env import DATA_DIR
+from quotas.selectors import processes
 
 ANSWER_TIMEOUT_S = 5.0
 SKEW_WARN_S = 2.0
@@ -73,6 +74,7 @@ def examine(*, reach_out: bool = True) -> Iterator[Finding]:
         changes = credential_selectors.usable_rows_since(0)
         lent = {row.provider for row in changes.credentials}
         yield encryption_finding(changes)
+        yield pictures_finding()
         yield clock_finding()
     if reach_out:
         yield from upstream_findings(lent)
@@ -139,8 +141,8 @@ def channel_layer_finding() -> Finding:
 async def _round_trip() -> None:
     layer: Any = get_channel_layer()
     channel = await layer.new_channel()
-    await layer.send(channel, {"type": "doctor.ping"})
     async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        await layer.send(channel, {"type": "doctor.ping"})
         await layer.receive(channel)
 
 
@@ -150,6 +152,20 @@ def encryption_finding(changes: Changes) -> Finding:
         words = f"{unreadable} stored secrets fit none of ENCRYPTION_KEYS: give their key back"
         return Finding(Status.FAIL, "encryption", words)
     return Finding(Status.OK, "encryption", f"{len(changes.credentials)} stored secrets open")
+
+
+def pictures_finding() -> Finding:
+    if settings.S3_BUCKET:
+        return Finding(Status.OK, "pictures", "in a bucket")
+    living = processes(lease_s=settings.HOLDER_LEASE_S)
+    hosts = sorted({process.host for process in living if process.alive})
+    if len(hosts) > 1:
+        words = (
+            f"in a folder of each host ({', '.join(hosts)}), and links that one made do not work on another: "
+            f"set S3_BUCKET, or see that {settings.MEDIA_ROOT} is the same folder on all"
+        )
+        return Finding(Status.WARN, "pictures", words)
+    return Finding(Status.OK, "pictures", "in a folder below DATA_DIR")
 
 
 def clock_finding() -> Finding:

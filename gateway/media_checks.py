@@ -11,6 +11,9 @@ from django.core.checks import CheckMessage, Error, register
 
 ADDRESSES = ("PUBLIC_URL", "S3_ENDPOINT_URL", "S3_PUBLIC_URL")
 OF_A_BUCKET = ("S3_ENDPOINT_URL", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "S3_PUBLIC_URL")
+KEPT_HOURS = ("MEDIA_RETENTION_HOURS", "RESPONSE_RETENTION_HOURS", "SIGNATURE_TTL_HOURS")
+# A hundred years; the calendar ends at 9999.
+MOST_HOURS = 100 * 366 * 24
 # Longer is refused by S3's signatures.
 LONGEST_SIGNED_HOURS = 7 * 24
 
@@ -50,6 +53,17 @@ def check_bucket(**_: Any) -> Iterator[CheckMessage]:
             hint="Lower MEDIA_LINK_HOURS, or make the bucket public and set S3_PUBLIC_URL.",
             id="gateway.E033",
         )
+
+
+@register()
+def check_hours(**_: Any) -> Iterator[CheckMessage]:
+    for name in KEPT_HOURS:
+        if not 0 <= getattr(settings, name) <= MOST_HOURS:
+            yield Error(
+                f"{name} must lie between 0 and {MOST_HOURS}.",
+                hint="It is in hours: 24 is a day, 720 a month.",
+                id="gateway.E034",
+            )
 
 
 def _is_address(url: str) -> bool:

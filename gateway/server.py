@@ -8,11 +8,37 @@ import socket
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.lifeline import Lifeline
 
 # Longer than the 60 s for which nginx keeps its upstream connections, so that it never writes into a closing one.
 KEEP_ALIVE_S = 75
+# Far beyond what servers in front let through, and more than one read, which may end another request's body.
+MAX_HEAD_BYTES = 512 * 1024
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's, with an end to what a request's head may take: nobody has shown a key yet."""
+
+    _head_bytes = 0
+    _in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The head of this request is too large.")
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
 
 
 class WebServer(uvicorn.Server):
@@ -45,7 +71,7 @@ def main() -> None:
     config = uvicorn.Config(
         options.app,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         ws="websockets-sansio",
         lifespan="on",
         log_config=None,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from apiproxy.selftest.talk import Json, Wrong, demand
 from apiproxy.wire import codec
 
 
-def blocks_of(data: bytes) -> list[str]:
-    """The events of a finished stream, without the empty line that ends each."""
+def blocks_of(data: bytes, fillers: Collection[bytes] = ()) -> list[str]:
+    """The events of a finished stream, without the empty line that ends each; `fillers` keep a silent one alive."""
     text = data.decode("utf-8")
     demand(not {"\u0085", "\u2028", "\u2029", "\r"} & set(text), "a line separator stands raw")
     *blocks, rest = text.split("\n\n")
     demand(rest == "", f"the last event is not ended by an empty line: {rest[:60]!r}")
-    return blocks
+    return [block for block in blocks if f"{block}\n\n".encode() not in fillers]
 
 
 def data_events(blocks: list[str]) -> list[Json]:

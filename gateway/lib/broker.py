@@ -7,8 +7,10 @@ from kombu.exceptions import OperationalError
 
 
 def answers(timeout_s: int = 2) -> bool:
+    # A Redis that takes the connection and says nothing is away as well.
+    limits = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
     try:
-        with current_app.connection_for_write() as connection:
+        with current_app.connection_for_write(transport_options=limits) as connection:
             connection.ensure_connection(max_retries=1, timeout=timeout_s)
     except (OperationalError, OSError):
         return False

@@ -124,6 +124,30 @@ async def test_a_row_without_a_file_is_not_left(folder, transactional_db, monkey
     assert not await sync_to_async(StoredImage.objects.exists)()
 
 
+async def test_half_a_file_does_not_stay_on_a_full_disk(folder, transactional_db, monkeypatch):
+    def full(fd, flags):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("django.core.files.locks.lock", full)
+    with pytest.raises(Unavailable):
+        await hung(reply(("image/png", PNG_BASE64)))
+    assert files_in(folder) == []
+
+
+async def test_what_cannot_be_taken_back_is_left_to_the_retention(
+    folder, transactional_db, monkeypatch
+):
+    def away(*arguments):
+        raise OSError("the bucket did not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storages["media"], "_save", away)
+        patch.setattr(storages["media"], "delete", away)
+        with pytest.raises(Unavailable):
+            await hung(reply(("image/png", PNG_BASE64)), retention_s=-1.0)
+    assert await sync_to_async(delete_expired)() == 1
+
+
 # ---------------------------------------------------------------------------- the view
 
 
@@ -173,6 +197,18 @@ def test_any_other_link_is_refused_in_words(client, picture, link, status, words
     assert refused["Content-Type"].startswith("text/plain")
 
 
+def test_a_storage_that_cannot_be_read_is_said_so(client, picture, settings, monkeypatch):
+    def locked(name, mode):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(storages["media"], "_open", locked)
+    refused = client.get(link_to(picture))
+    assert refused.status_code == 503
+    assert "try again later" in refused.content.decode()
+    bucket(settings, "http://127.0.0.1:9")
+    assert client.get(link_to(picture)).status_code == 503
+
+
 def test_a_link_is_not_for_posting(client, picture):
     assert client.post(link_to(picture)).status_code == 405
 
@@ -217,6 +253,14 @@ async def test_a_storage_that_fails_keeps_the_row_for_the_next_time(
     assert len(asked) == 5
     assert await sync_to_async(delete_expired)() == 7
     assert files_in(folder) == []
+
+
+async def test_one_run_deletes_so_many_and_leaves_the_others_to_the_next(
+    folder, transactional_db, monkeypatch
+):
+    monkeypatch.setattr("apiproxy.gallery._MOST_AT_ONCE", 2)
+    await expired(3)
+    assert [await sync_to_async(delete_expired)() for _ in range(3)] == [2, 1, 0]
 
 
 # ---------------------------------------------------------------------------- a bucket

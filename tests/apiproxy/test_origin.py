@@ -7,7 +7,9 @@ from apiproxy.request import Request
 from gateway.lib.errors import InvalidRequest
 
 
-def origin(headers=None, *, peer="", scheme="http", public_url="", trusted="127.0.0.1"):
+def origin(
+    headers=None, *, peer="", scheme="http", public_url="", trusted="127.0.0.1", allowed=("*",)
+):
     request = Request(
         id="req_1",
         method="POST",
@@ -20,13 +22,22 @@ def origin(headers=None, *, peer="", scheme="http", public_url="", trusted="127.
         scheme=scheme,
         peer=peer,
     )
-    return origin_of(request, public_url=public_url, trusted_proxies=trusted)
+    return origin_of(request, public_url=public_url, trusted_proxies=trusted, allowed_hosts=allowed)
 
 
 @pytest.mark.parametrize("host", ["gateway.example", "127.0.0.1:7861", "[::1]:80", "a_b-c"])
 def test_the_host_is_the_one_the_client_named(host):
     assert origin({b"host": host.encode()}) == f"http://{host}"
     assert origin({b"host": host.encode()}, scheme="https") == f"https://{host}"
+
+
+def test_a_name_that_is_not_this_sites_is_refused():
+    allowed = ("gateway.example", ".lan", "[::1]")
+    for host in (b"gateway.example", b"Gateway.Example:81", b"one.lan:7861", b"[::1]:7861"):
+        assert origin({b"host": host}, allowed=allowed) == f"http://{host.decode()}"
+    with pytest.raises(InvalidRequest, match=r"evil\.example:80"):
+        origin({b"host": b"evil.example:80"}, allowed=allowed)
+    assert origin({b"host": b"x"}, public_url="https://a.example", allowed=allowed)
 
 
 def test_a_public_address_needs_no_host():

@@ -21,6 +21,7 @@ from apiproxy.selftest.cases import CASES
 from apiproxy.selftest.clients import CLIENTS, anthropic_messages, gemini, openai_responses
 from apiproxy.selftest.clients import openai_chat as chat_client
 from apiproxy.selftest.edge import visit
+from apiproxy.selftest.events import blocks_of
 from apiproxy.selftest.run import GUEST, Result, run
 from apiproxy.selftest.table import as_text, table_of
 from apiproxy.selftest.talk import Ask, Wrong
@@ -43,6 +44,14 @@ FAILED = Result("gemini", "stream", passed=False, detail="the text came in one p
 
 def test_every_dialect_has_a_client():
     assert CLIENTS.keys() == DIALECTS.keys()
+
+
+@pytest.mark.parametrize("dialect", ["openai-chat", "openai-responses", "gemini"])
+def test_what_keeps_a_silent_stream_alive_is_no_event(dialect):
+    client = CLIENTS[dialect]
+    [filler] = client.KEEPALIVE
+    event = b'data: {"a":1}\n\n'
+    assert blocks_of(filler + event + filler + event, client.KEEPALIVE) == ['data: {"a":1}'] * 2
 
 
 async def test_all_is_well_here(edge):

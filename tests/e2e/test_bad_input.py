@@ -368,6 +368,15 @@ def test_bodies_that_trickle_in_do_not_hold_up_others(gateway, http, dialect):
 
 
 @only_sqlite
+def test_a_head_without_end_is_refused(gateway, http):
+    with raw.connect(gateway.url) as connection:
+        connection.sendall(b"GET /v1/models HTTP/1.1\r\nHost: gateway\r\nx-long: ")
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"a" * (32 * 1024 * 1024))
+    assert http.get("/health").status_code == 200
+
+
+@only_sqlite
 def test_what_is_no_http(gateway, http):
     with raw.connect(gateway.url) as connection:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n")

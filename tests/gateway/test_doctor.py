@@ -13,12 +13,14 @@ import pytest
 from celery import Celery
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 
 from credentials.selectors import Changes
 from gateway import doctor
 from gateway.doctor import Status
 from gateway.lib import broker
 from gateway.lib.models import bump
+from quotas.models import Holder
 
 pytestmark = pytest.mark.django_db
 
@@ -72,7 +74,7 @@ def test_a_healthy_house_passes_a_line_each(healthy):
     lines = run().splitlines()
     assert [line.split(":")[0] for line in lines] == [
         *("ok   settings", "ok   database", "ok   broker", "ok   channel layer"),
-        *("ok   encryption", "ok   clock"),
+        *("ok   encryption", "ok   pictures", "ok   clock"),
         *(f"ok   {name}" for name in doctor.UPSTREAMS),
         "ok   disk",
     ]
@@ -87,7 +89,7 @@ def test_json_is_one_object(healthy):
 def test_a_failure_makes_the_exit_code_and_hides_nothing(healthy, settings):
     settings.ENCRYPTION_KEYS = ["planted-secret"]
     out = StringIO()
-    with pytest.raises(CommandError, match="1 of 13"):
+    with pytest.raises(CommandError, match="1 of 14"):
         call_command("doctor", stdout=out)
     assert "fail settings: gateway.E001" in out.getvalue()
     assert "ok   disk" in out.getvalue()
@@ -131,7 +133,7 @@ def test_broker_folders_that_are_missing_warn(settings, tmp_path):
 def test_a_broker_that_does_not_answer_fails(settings, monkeypatch, nobody):
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
     url = nobody.replace("http", "redis")
-    monkeypatch.setattr(broker, "current_app", Celery("lost", broker=url))
+    monkeypatch.setattr(broker, "current_app", Celery("lost", broker=url, set_as_current=False))
     assert doctor.broker_finding().status is Status.FAIL
 
 
@@ -142,11 +144,35 @@ def test_a_channel_layer_that_does_not_answer_fails(settings, nobody):
     assert doctor.channel_layer_finding().status is Status.FAIL
 
 
+def test_a_folder_of_pictures_is_one_hosts(settings):
+    for number, host in enumerate(("one.lan", "one.lan", "gone.lan")):
+        Holder.objects.create(id=str(number), host=host, pid=number, beat_at=timezone.now())
+    Holder.objects.filter(host="gone.lan").update(beat_at="2026-01-01T00:00Z")
+    assert doctor.pictures_finding().status is Status.OK
+    Holder.objects.create(id="3", host="two.lan", pid=3, beat_at=timezone.now())
+    finding = doctor.pictures_finding()
+    assert finding.status is Status.WARN
+    assert "(one.lan, two.lan)" in finding.words
+    settings.S3_BUCKET = "pictures"
+    assert doctor.pictures_finding().status is Status.OK
+
+
+def test_a_redis_that_says_nothing_is_not_waited_for(settings, monkeypatch):
+    monkeypatch.setattr(doctor, "ANSWER_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [url]}}
+        settings.CHANNEL_LAYERS = {"default": layer}
+        assert doctor.channel_layer_finding().status is Status.FAIL
+
+
 def test_redis_carries_broker_and_channel_layer(settings, monkeypatch, redis_url):
     layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [redis_url]}}
     settings.CHANNEL_LAYERS = {"default": layer}
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
-    monkeypatch.setattr(broker, "current_app", Celery("found", broker=redis_url))
+    monkeypatch.setattr(
+        broker, "current_app", Celery("found", broker=redis_url, set_as_current=False)
+    )
     assert doctor.channel_layer_finding().status is Status.OK
     assert doctor.broker_finding().status is Status.OK
 

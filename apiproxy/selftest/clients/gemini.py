@@ -109,7 +109,7 @@ def read(answer: Json) -> Said:
 
 def read_stream(data: bytes) -> Said:
     said = Said()
-    blocks = blocks_of(data)
+    blocks = blocks_of(data, KEEPALIVE)
     if blocks and blocks[-1].startswith('{"error":'):
         # An error stands bare, as the SDKs want it.
         said.failure = error_kind(codec.loads(blocks.pop()), 0)[1]

@@ -86,7 +86,7 @@ def read(answer: Json) -> Said:
 
 
 def read_stream(data: bytes) -> Said:
-    *blocks, last = blocks_of(data)
+    *blocks, last = blocks_of(data, KEEPALIVE)
     demand(last == "data: [DONE]", f"the stream ends with {last[:60]!r} instead of [DONE]")
     said = Said()
     calls: dict[int, Json] = {}

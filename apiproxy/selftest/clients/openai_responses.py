@@ -127,7 +127,7 @@ def _add(said: Said, item: Json) -> None:
 
 
 def read_stream(data: bytes) -> Said:
-    events = named_events(blocks_of(data))
+    events = named_events(blocks_of(data, KEEPALIVE))
     numbers = [event["sequence_number"] for event in events]
     demand(numbers == list(range(len(events))), "the sequence numbers do not count from 0")
     first = [event["type"] for event in events[:2]]
