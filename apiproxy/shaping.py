@@ -50,7 +50,7 @@ def shape(call: Call, site: Site) -> None:
         return
     if call.model.variant != PLAIN:
         _apply_variant(call, site)
-    if site.safety_default and not call.body.get("safetySettings") and _takes_safety(call.model):
+    if site.safety_default and not call.body.get("safetySettings") and not call.model.only_speaks:
         call.body["safetySettings"] = safety_settings(call.model, site.safety_default)
     if site.compatibility:
         _speak_as_user(call.body)
@@ -81,11 +81,6 @@ def safety_settings(model: Model, threshold: str) -> list[Json]:
     if "code_assist" in model.providers and model.id != _FEWER_HARMS:
         harms += _CODE_ASSIST_HARMS
     return [{"category": harm, "threshold": threshold} for harm in harms]
-
-
-def _takes_safety(model: Model) -> bool:
-    """Models that only speak refuse the field (reference 3.3)."""
-    return "tts" not in model.id
 
 
 def _apply_variant(call: Call, site: Site) -> None:

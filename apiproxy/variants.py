@@ -107,7 +107,7 @@ def fits(model: Model, variant: Variant) -> bool:
 
 def names(model: Model) -> Iterator[str]:
     """What lists show beside the model's own name (reference 6.1)."""
-    if "chat" not in model.capabilities or "tts" in model.id:
+    if "chat" not in model.capabilities or model.only_speaks:
         return
     prefixes = _LISTED_PREFIXES[:1] if "image_output" in model.capabilities else _LISTED_PREFIXES
     for prefix, *words in product(

@@ -30,8 +30,14 @@ class Conversation:
             # The upstream wants at least one content.
             return [{"role": "user", "parts": self.system}], None
         contents = self.history.contents()
-        if "image_output" in self._model.capabilities and not self._model.strict_signatures:
-            # Image models before Gemini 3 take no systemInstruction (reference 3.3); the first content is the user's.
+        if not _takes_instructions(self._model):
+            # The first content is the user's.
             contents[0]["parts"][:0] = self.system
             return contents, None
         return contents, {"parts": self.system}
+
+
+def _takes_instructions(model: Model) -> bool:
+    """Not so image models before Gemini 3 (reference 3.3), nor speech models (not verified)."""
+    draws = "image_output" in model.capabilities
+    return not model.only_speaks and (model.strict_signatures or not draws)

@@ -120,7 +120,7 @@ def add_modalities(config: Json, value: Any, model: Model) -> None:
     if value is None:
         if "image_output" in model.capabilities:
             config["responseModalities"] = ["TEXT", "IMAGE"]
-        elif "tts" in model.id:
+        elif model.only_speaks:
             config["responseModalities"] = ["AUDIO"]
         return
     given = as_list(value, "modalities")

@@ -95,6 +95,11 @@ class Model(Struct, frozen=True):
         """For people."""
         return self.variant_name or self.display_name or self.id
 
+    @property
+    def only_speaks(self) -> bool:
+        """It reads out what it is given, and takes no tools, safety settings or instructions (reference 3.3)."""
+        return "tts" in self.id
+
 
 class Head(Struct, frozen=True):
     """What is known of a request before its body is read."""

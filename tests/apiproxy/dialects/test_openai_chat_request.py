@@ -342,3 +342,12 @@ def test_any_field_value_is_parsed_or_refused(field, value, messages):
     roles = [content["role"] for content in call.body["contents"]]
     assert roles == ["user", "model"] * (len(roles) // 2) + ["user"] * (len(roles) % 2)
     codec.dumps(call.body)
+
+
+def test_a_model_that_only_speaks_is_told_how_by_the_user():
+    said = [{"role": "system", "content": "Say it slowly."}, {"role": "user", "content": "Hello"}]
+    body = parse(chat(model="gemini-2.5-flash-preview-tts", messages=said)).body
+    assert body["contents"] == [
+        {"role": "user", "parts": [{"text": "Say it slowly."}, {"text": "Hello"}]}
+    ]
+    assert "systemInstruction" not in body
