@@ -18,6 +18,8 @@ from apiproxy.wire.types import Call, Json
 
 async def open_answer(relay: Relay, call: Call, trace: Trace, *, compatibility: bool) -> Source:
     """Raises the GatewayError that fits the last verdict, when nobody answered."""
+    if call.answers == call.attempts == 1 and not call.model.variant.fake_stream:
+        return await relay.open(call, trace)
     if call.answers > 1:
         return await gather(_opener(relay, call, trace), call)
     if call.attempts > 1:

@@ -18,7 +18,7 @@ from apiproxy.shaping import shape
 from apiproxy.source import Source
 from apiproxy.trace import Trace
 from apiproxy.wire.thoughts import without_thoughts
-from apiproxy.wire.types import Action, Call
+from apiproxy.wire.types import Action, Call, Kept
 from apiproxy.wire.usage import delivers, draws
 from gateway.lib.errors import GatewayError
 
@@ -86,7 +86,8 @@ class Service:
         body = dialect.render(self._call, replies)
         self._settlement.first_byte()
         self._count_answers(replies)
-        await self._keep()
+        if self._call.kept is not None:
+            await self._keep(self._call.kept)
         await self._settlement.answered()
         return Reply(200, [JSON, *self._settlement.headers()], body)
 
@@ -119,7 +120,8 @@ class Service:
                     settlement.delivered = delivering
                 batch = await opened.more()
             closing = renderer.close(settlement.usage())
-            await self._keep()
+            if self._call.kept is not None:
+                await self._keep(self._call.kept)
             await settlement.streamed()
             yield closing
         except GatewayError as error:
@@ -145,10 +147,9 @@ class Service:
         embeds = call.action is Action.EMBED
         self._settlement.answers = call.answers if embeds else min(answers, call.answers)
 
-    async def _keep(self) -> None:
+    async def _keep(self, kept: Kept) -> None:
         """Store what later calls may build on, before the client knows its name."""
-        kept = self._call.kept
-        if kept is not None and not await self._runtime.kept.save(self._principal.key_id, kept):
+        if not await self._runtime.kept.save(self._principal.key_id, kept):
             self._trace.dropped.append("store: the response could not be stored")
 
     async def fail(self, error: GatewayError) -> None:
@@ -173,14 +174,15 @@ class Service:
         if call.remote_parts:
             await self._runtime.media.inline(call.remote_parts)
         if not self._native and call.action is not Action.EMBED:
-            await self._restore_signatures(call)
+            calls = signatures.unsigned(call.body.get("generateContentRequest", call.body))
+            if calls:
+                await self._restore_signatures(calls)
 
-    async def _restore_signatures(self, call: Call) -> None:
-        calls = signatures.unsigned(call.body.get("generateContentRequest", call.body))
-        if calls:
-            ids = [unsigned.call_id for unsigned in calls if unsigned.call_id]
-            known = await self._runtime.signatures.known(self._principal.key_id, call.model.id, ids)
-            signatures.sign(calls, known.get, strict=call.model.strict_signatures)
+    async def _restore_signatures(self, calls: list[signatures.Unsigned]) -> None:
+        model = self._call.model
+        ids = [unsigned.call_id for unsigned in calls if unsigned.call_id]
+        known = await self._runtime.signatures.known(self._principal.key_id, model.id, ids)
+        signatures.sign(calls, known.get, strict=model.strict_signatures)
 
     async def _open(self) -> Source:
         runtime = self._runtime
