@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 admin.site.site_header = "Wellspring"
@@ -14,6 +16,8 @@ urlpatterns = [
     path("", include("gateway.dashboard.urls")),
     path("", include("accounts.urls")),
     path("", include("apiproxy.urls")),
+    # The admin's pages name no icon, so browsers ask here for one.
+    path("favicon.ico", RedirectView.as_view(url=static("css/mark.svg"))),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -19,8 +20,13 @@ TOOL_SCHEMA: Json = {
     "required": ["city"],
     "additionalProperties": False,
 }
-PICTURE = png(2, 2, (11, 107, 133))
 PICTURE_TYPE = "image/png"
+PICTURE_DATA = base64.b64encode(png(2, 2, (11, 107, 133))).decode()
+
+CHAT_FEATURES = frozenset(
+    {"prompt", "chat", "stream", "tools", "json", "vision", "images", "thoughts", "errors", "limit"}
+)
+"""What every dialect of conversations can do; see `Case.needs`."""
 
 
 class Wrong(Exception):

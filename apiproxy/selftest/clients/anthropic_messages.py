@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from apiproxy.selftest.events import blocks_of, named_events
 from apiproxy.selftest.talk import (
-    PICTURE,
+    CHAT_FEATURES,
+    PICTURE_DATA,
     PICTURE_TYPE,
     TOOL,
     TOOL_DESCRIPTION,
@@ -21,21 +21,7 @@ from apiproxy.selftest.talk import (
 )
 from apiproxy.wire import codec
 
-FEATURES = frozenset(
-    {
-        "prompt",
-        "chat",
-        "stream",
-        "tools",
-        "json",
-        "vision",
-        "images",
-        "thoughts",
-        "errors",
-        "limit",
-        "count",
-    }
-)
+FEATURES = CHAT_FEATURES | {"count"}
 KINDS = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -83,7 +69,7 @@ def _messages(ask: Ask) -> list[Json]:
     ]
     content: Any = ask.text
     if ask.picture:
-        data = base64.b64encode(PICTURE).decode()
+        data = PICTURE_DATA
         source = {"type": "base64", "media_type": PICTURE_TYPE, "data": data}
         content = [{"type": "text", "text": ask.text}, {"type": "image", "source": source}]
     messages.append({"role": "user", "content": content})

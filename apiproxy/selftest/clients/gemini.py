@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-
 from apiproxy.selftest.events import blocks_of, data_events
 from apiproxy.selftest.talk import (
-    PICTURE,
+    CHAT_FEATURES,
+    PICTURE_DATA,
     PICTURE_TYPE,
     TOOL,
     TOOL_DESCRIPTION,
@@ -20,22 +19,7 @@ from apiproxy.selftest.talk import (
 )
 from apiproxy.wire import codec
 
-FEATURES = frozenset(
-    {
-        "prompt",
-        "chat",
-        "stream",
-        "tools",
-        "json",
-        "vision",
-        "images",
-        "thoughts",
-        "errors",
-        "limit",
-        "count",
-        "vectors",
-    }
-)
+FEATURES = CHAT_FEATURES | {"count", "vectors"}
 KINDS = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -86,7 +70,7 @@ def _contents(ask: Ask) -> list[Json]:
     ]
     parts: list[Json] = [{"text": ask.text}]
     if ask.picture:
-        data = base64.b64encode(PICTURE).decode()
+        data = PICTURE_DATA
         parts.append({"inlineData": {"mimeType": PICTURE_TYPE, "data": data}})
     contents.append({"role": "user", "parts": parts})
     if ask.answered is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from apiproxy.selftest.clients.openai_errors import KINDS, OWN_ERRORS, error_kind
 from apiproxy.selftest.events import blocks_of, data_events
 from apiproxy.selftest.talk import (
-    PICTURE,
+    CHAT_FEATURES,
+    PICTURE_DATA,
     PICTURE_TYPE,
     TOOL,
     TOOL_DESCRIPTION,
@@ -34,9 +34,7 @@ __all__ = [
     "read_stream",
 ]
 
-FEATURES = frozenset(
-    {"prompt", "chat", "stream", "tools", "json", "vision", "images", "thoughts", "errors", "limit"}
-)
+FEATURES = CHAT_FEATURES
 LENT_MODEL = "gemini-2.5-flash"
 KEEPALIVE = frozenset({b": keep-alive\n\n"})
 
@@ -64,7 +62,7 @@ def _messages(ask: Ask) -> list[Json]:
         messages.append({"role": "assistant" if number % 2 else "user", "content": text})
     content: Any = ask.text
     if ask.picture:
-        url = f"data:{PICTURE_TYPE};base64,{base64.b64encode(PICTURE).decode()}"
+        url = f"data:{PICTURE_TYPE};base64,{PICTURE_DATA}"
         picture = {"type": "image_url", "image_url": {"url": url}}
         content = [{"type": "text", "text": ask.text}, picture]
     messages.append({"role": "user", "content": content})

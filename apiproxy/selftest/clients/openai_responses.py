@@ -8,7 +8,8 @@ from typing import Any
 from apiproxy.selftest.clients.openai_errors import KINDS, OWN_ERRORS, error_kind
 from apiproxy.selftest.events import blocks_of, named_events
 from apiproxy.selftest.talk import (
-    PICTURE,
+    CHAT_FEATURES,
+    PICTURE_DATA,
     PICTURE_TYPE,
     TOOL,
     TOOL_DESCRIPTION,
@@ -34,9 +35,7 @@ __all__ = [
     "read_stream",
 ]
 
-FEATURES = frozenset(
-    {"prompt", "chat", "stream", "tools", "json", "vision", "images", "thoughts", "errors", "limit"}
-)
+FEATURES = CHAT_FEATURES
 LENT_MODEL = "gemini-2.5-flash"
 KEEPALIVE = frozenset({b": keep-alive\n\n"})
 
@@ -76,7 +75,7 @@ def _input(ask: Ask) -> Any:
     ]
     content: Any = ask.text
     if ask.picture:
-        url = f"data:{PICTURE_TYPE};base64,{base64.b64encode(PICTURE).decode()}"
+        url = f"data:{PICTURE_TYPE};base64,{PICTURE_DATA}"
         picture = {"type": "input_image", "image_url": url, "detail": "auto"}
         content = [{"type": "input_text", "text": ask.text}, picture]
     items.append({"role": "user", "content": content})

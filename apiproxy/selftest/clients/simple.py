@@ -6,7 +6,7 @@ import base64
 
 from apiproxy.selftest.clients.openai_errors import KINDS, OWN_ERRORS, error_kind
 from apiproxy.selftest.clients.whole_only import KEEPALIVE, read_stream
-from apiproxy.selftest.talk import PICTURE, PICTURE_TYPE, Ask, Json, Said, Sent, demand
+from apiproxy.selftest.talk import PICTURE_DATA, PICTURE_TYPE, Ask, Json, Said, Sent, demand
 
 __all__ = [
     "FEATURES",
@@ -33,7 +33,7 @@ def ask(ask: Ask) -> Sent:
     if ask.system:
         body["system"] = ask.system
     if ask.picture:
-        body["image"] = _URL + base64.b64encode(PICTURE).decode()
+        body["image"] = _URL + PICTURE_DATA
     return Sent("/v1/generate", body)
 
 
