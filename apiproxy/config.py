@@ -16,6 +16,7 @@ class ProxyConfig(Struct, frozen=True):
     auto_ban_statuses: frozenset[int]
     max_attempts: int
     retry_interval_s: float
+    calls_per_rotation: int
     site: Site
     list_variants: bool
     show_thoughts: bool
@@ -53,12 +54,14 @@ def from_settings() -> ProxyConfig:
             code_assist=settings.CODE_ASSIST_ENDPOINT.rstrip("/"),
             resource_manager=settings.RESOURCE_MANAGER_API_URL.rstrip("/"),
             service_usage=settings.SERVICE_USAGE_API_URL.rstrip("/"),
+            cloud_ai_companion=settings.CLOUD_AI_COMPANION_API_URL.rstrip("/"),
         ),
         api_password=settings.API_PASSWORD,
         upstream_proxy=settings.UPSTREAM_PROXY,
         auto_ban_statuses=frozenset(settings.AUTO_BAN_ERROR_CODES if settings.AUTO_BAN else ()),
         max_attempts=1 + (settings.RETRY_429_MAX_RETRIES if settings.RETRY_429_ENABLED else 0),
         retry_interval_s=settings.RETRY_429_INTERVAL_S,
+        calls_per_rotation=settings.CALLS_PER_ROTATION,
         site=Site(
             safety_default=settings.SAFETY_DEFAULT,
             compatibility=settings.COMPATIBILITY_MODE,

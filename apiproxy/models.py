@@ -116,6 +116,65 @@ class RequestLog(models.Model):
         return attempts
 
 
+class VerdictRule(Revisioned):
+    """A site's own answer to an upstream error, before the built-in judgement's takes effect (apiproxy/rules.py).
+
+    What is empty matches everything. A client's own mistake is never a credential's fault, whatever a rule says.
+    """
+
+    TOPIC: ClassVar[str] = "rules"
+
+    class Action(models.TextChoices):
+        NEXT = "next", "try the next credential, remember nothing"
+        REST = "rest", "rest the credential"
+        DISABLE = "disable", "take the credential out until a person looks"
+        RETRY = "retry", "nobody's fault: pause, then again"
+        RETURN = "return", "hand the error to the client"
+
+    position = models.IntegerField(default=100, help_text="The first that matches decides.")
+    enabled = models.BooleanField(default=True)
+    provider = models.CharField(max_length=20, blank=True)
+    status = models.IntegerField(null=True, blank=True)
+    kind = models.CharField(max_length=20, blank=True, help_text="As rate, quota, server, …")
+    reason = models.CharField(max_length=80, blank=True, help_text="As daily_quota, suspended, …")
+    text = models.CharField(
+        max_length=200, blank=True, help_text="A glob on the message: *overloaded*"
+    )
+    action = models.CharField(max_length=8, choices=Action.choices)
+    rest_s = models.PositiveIntegerField(
+        default=0, help_text="For rest, in seconds. 0: as long as the upstream says."
+    )
+    whole = models.BooleanField(default=False, help_text="Rest for every model, not only this one.")
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta(Revisioned.Meta):
+        abstract = False
+        ordering: ClassVar = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return self.note or f"{self.status or 'any'} {self.kind} {self.reason}: {self.action}"
+
+
+class UpstreamError(models.Model):
+    """A failed attempt, as it was judged; the last few thousand are kept, to try changed rules on."""
+
+    at = models.DateTimeField(db_index=True)
+    request_id = models.CharField(max_length=40, blank=True)
+    credential_id = models.BigIntegerField()
+    provider = models.CharField(max_length=20)
+    model = models.CharField(max_length=200)
+    status = models.IntegerField()
+    kind = models.CharField(max_length=20)
+    reason = models.CharField(max_length=80, blank=True)
+    message = models.CharField(max_length=500, blank=True, help_text="Without secrets.")
+    judged = models.CharField(max_length=20, help_text="The built-in judgement, before any rule.")
+    fault = models.CharField(max_length=20, help_text="What was done.")
+    rest_s = models.IntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.kind} {self.reason}"
+
+
 class StoredResponse(models.Model):
     """A Responses answer that later calls of the same key may build on; gone when it is past `expires_at`."""
 

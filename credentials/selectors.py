@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from msgspec import Struct
 
+from credentials.caps import NO_CAPS, Caps
 from credentials.models import TOPIC, Credential, ModelState, Provider, epoch
 from credentials.states import RESTING, State
 from gateway.lib.crypto import SecretUnreadable
@@ -35,6 +36,11 @@ class CredentialSnapshot(Struct, frozen=True):
     state: str
     state_until: float
     revision: int
+    caps: Caps = NO_CAPS
+    proxy: str = ""
+    login: str = ""
+    """What rows of one Google account share, as several projects of one login do: they share its quota. "" for a key."""
+    paused: bool = False
 
     def __repr__(self) -> str:
         return f"CredentialSnapshot(id={self.id}, provider={self.provider!r}, state={self.state!r})"
@@ -123,4 +129,8 @@ def _snapshot(row: Credential) -> CredentialSnapshot:
         state=row.state,
         state_until=epoch(row.state_until),
         revision=row.revision,
+        caps=row.caps,
+        proxy=row.proxy.open().get("url", ""),
+        login=row.fingerprint if row.provider == Provider.CODE_ASSIST else "",
+        paused=row.paused_at is not None,
     )

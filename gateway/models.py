@@ -1,3 +1,7 @@
+"""Tables that belong to no app."""
+
+from gateway.lib.audit import AuditEntry
+from gateway.lib.jobs import Job
 from gateway.lib.models import Revision
 
-__all__ = ["Revision"]
+__all__ = ["AuditEntry", "Job", "Revision"]

@@ -15,6 +15,7 @@ admin.site.index_title = "Administration"
 urlpatterns = [
     path("", include("gateway.dashboard.urls")),
     path("", include("accounts.urls")),
+    path("", include("credentials.urls")),
     path("", include("apiproxy.urls")),
     # The admin's pages name no icon, so browsers ask here for one.
     path("favicon.ico", RedirectView.as_view(url=static("css/mark.svg"))),

@@ -199,6 +199,8 @@ class Credential(Struct, frozen=True):
     """When `token` stops working; 0 means never."""
     weight: int = 1
     contributor_id: int = 0
+    proxy: str = ""
+    """URL of the HTTP or SOCKS proxy that this credential's requests go through, with its password; "" for the site's."""
     label: str = ""
     """For logs and pages: never the secret."""
 
@@ -213,6 +215,7 @@ class Endpoints(Struct, frozen=True):
     code_assist: str = "https://cloudcode-pa.googleapis.com"
     resource_manager: str = "https://cloudresourcemanager.googleapis.com"
     service_usage: str = "https://serviceusage.googleapis.com"
+    cloud_ai_companion: str = "https://cloudaicompanion.googleapis.com"
 
 
 class Outgoing(Struct, frozen=True):

@@ -26,7 +26,7 @@ class SecretDict(dict[str, Any]):
 
 
 class Sealed:
-    """An encrypted JSON object. Loading and saving a row never opens it, so an unreadable one harms no other row."""
+    """An encrypted JSON object; the empty one is stored as empty text, and is false. Loading and saving a row never opens it, so an unreadable one harms no other row."""
 
     __slots__ = ("token",)
 
@@ -35,15 +35,24 @@ class Sealed:
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Sealed:
+        if not value:
+            return cls("")
         return cls(crypto.encrypt(json.dumps(dict(value)), settings.ENCRYPTION_KEYS))
 
     def open(self) -> SecretDict:
         """Raises crypto.SecretUnreadable when no key in use fits."""
+        if not self.token:
+            return SecretDict()
         return SecretDict(json.loads(crypto.decrypt(self.token, settings.ENCRYPTION_KEYS)))
 
     def renewed(self) -> Sealed:
         """The same secret under the newest key. Raises crypto.SecretUnreadable."""
+        if not self.token:
+            return self
         return Sealed(crypto.reencrypt(self.token, settings.ENCRYPTION_KEYS))
+
+    def __bool__(self) -> bool:
+        return bool(self.token)
 
     def __repr__(self) -> str:
         return "<sealed>"

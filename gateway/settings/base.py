@@ -10,6 +10,7 @@ from gateway.lib.keyfiles import secret_from_file
 from gateway.settings.celery import *  # noqa: F403
 from gateway.settings.channels import *  # noqa: F403
 from gateway.settings.env import BASE_DIR, DATA_DIR, env
+from gateway.settings.lending import *  # noqa: F403
 from gateway.settings.media import *  # noqa: F403
 from gateway.settings.proxy import *  # noqa: F403
 
@@ -37,6 +38,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "rest_framework",
+    "django_filters",
     "drf_spectacular",
     "gateway",
     "accounts",

@@ -22,6 +22,9 @@ RESOURCE_MANAGER_API_URL = env.str(
 SERVICE_USAGE_API_URL = env.str(
     "SERVICE_USAGE_API_URL", default="https://serviceusage.googleapis.com"
 )
+CLOUD_AI_COMPANION_API_URL = env.str(
+    "CLOUD_AI_COMPANION_API_URL", default="https://cloudaicompanion.googleapis.com"
+)
 GOOGLE_OAUTH_CLIENT_ID = env.str("GOOGLE_OAUTH_CLIENT_ID", default="")
 GOOGLE_OAUTH_CLIENT_SECRET = env.str("GOOGLE_OAUTH_CLIENT_SECRET", default="")
 

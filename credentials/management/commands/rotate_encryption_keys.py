@@ -23,7 +23,8 @@ class Command(BaseCommand):
         unreadable: list[str] = []
         rotated = 0
         for model, field in _encrypted_fields():
-            for pk in model._default_manager.order_by("pk").values_list("pk", flat=True):
+            filled = model._default_manager.exclude(**{field: {}}).order_by("pk")
+            for pk in filled.values_list("pk", flat=True):
                 if _rotate(model, field, pk):
                     rotated += 1
                 else:

@@ -3,12 +3,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.fernet import Fernet
-from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from credentials.importers import Found, parse
-from credentials.models import Credential, StateChange
+from credentials.models import Contributor, Credential, StateChange
 from credentials.services import Event, Outcome, import_items, set_state, store
 from gateway.lib.models import Revision
 from tests.credentials.samples import (
@@ -36,12 +35,12 @@ def import_file(value, **options):
 
 @pytest.fixture
 def bob():
-    return get_user_model().objects.create_user("bob")
+    return Contributor.objects.create(name="Bob")
 
 
 @pytest.fixture
 def charlie():
-    return get_user_model().objects.create_user("charlie")
+    return Contributor.objects.create(name="Charlie")
 
 
 def test_the_same_key_is_one_credential():

@@ -1,0 +1,1 @@
+"""Pages of lending and of the pool, and the routes that older clients know."""

@@ -1,0 +1,34 @@
+"""Who may lend, and how lent credentials are kept alive."""
+
+from __future__ import annotations
+
+from gateway.settings.env import env
+
+# open: everybody; invite: whoever has one of LENDING_INVITE_CODES; members: whoever is signed in.
+LENDING = env.str("LENDING", default="open")
+LENDING_INVITE_CODES = env.list("LENDING_INVITE_CODES", default=[])
+LENDING_MAX_PENDING = env.int("LENDING_MAX_PENDING", default=20)
+LENDING_ATTEMPTS_PER_HOUR = env.int("LENDING_ATTEMPTS_PER_HOUR", default=20)
+UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=32 * 1024 * 1024)
+
+AUTO_LOAD_ENV_CREDS = env.bool("AUTO_LOAD_ENV_CREDS", default=False)
+# Each variable GCLI_CREDS_<number or name> is one credential as JSON; GOOGLE_CREDENTIALS is one, as JSON or in base64.
+ENV_CREDENTIALS: dict[str, str] = {
+    name: value
+    for name, value in sorted(env.ENVIRON.items())
+    if value and (name.startswith("GCLI_CREDS_") or name == "GOOGLE_CREDENTIALS")
+}
+
+CALLS_PER_ROTATION = env.int("CALLS_PER_ROTATION", default=0)
+REFRESH_AHEAD_S = env.float("REFRESH_AHEAD_S", default=600.0)
+PROBES_PER_HOUR = env.int("PROBES_PER_HOUR", default=60)
+QUOTA_READINGS_PER_HOUR = env.int("QUOTA_READINGS_PER_HOUR", default=240)
+JOB_RETENTION_DAYS = env.int("JOB_RETENTION_DAYS", default=30)
+USE_RETENTION_DAYS = env.int("USE_RETENTION_DAYS", default=400)
+
+# Notices to contributors: smtp+tls://user:password@host:587. Without it they go to webhooks only.
+_email_url = env.str("EMAIL_URL", default="")
+EMAIL_CONFIGURED = bool(_email_url)
+vars().update(env.email_url_config(_email_url or "dummymail://"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="wellspring@localhost")
+EMAIL_TIMEOUT = 20
