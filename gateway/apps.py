@@ -1,3 +1,4 @@
+from celery.signals import worker_shutting_down
 from django.apps import AppConfig
 
 
@@ -9,4 +10,9 @@ class GatewayConfig(AppConfig):
         # In every process: tasks find their broker, and the checks run.
         import gateway.celery
         import gateway.checks
-        import gateway.media_checks  # noqa: F401
+        import gateway.media_checks
+        import gateway.tasks  # noqa: F401
+        from gateway.lib import jobs
+
+        # A job may take longer than a worker that is told to stop is given: another goes on with it.
+        worker_shutting_down.connect(jobs.put_back_all, weak=False)

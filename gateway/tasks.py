@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.conf import settings
+
+from gateway.lib.jobs import Run
+from gateway.lib.upkeep import upkeep
+
+JOB_TIME_LIMIT_S = 24 * 3600
+"""Of no use but to end what hangs beyond hope: a job shows its progress, is renewed by a lease, and can be cancelled."""
 
 
-@shared_task(name="gateway.tasks.run_job")
+@shared_task(name="gateway.tasks.run_job", time_limit=JOB_TIME_LIMIT_S)
 def run_job(job_id: str) -> None:
     from gateway.lib.jobs import run
 
@@ -18,3 +25,11 @@ def resume_jobs() -> int:
     from gateway.lib.jobs import resume
 
     return resume()
+
+
+@shared_task
+@upkeep("Jobs that are long over")
+def prune_jobs(run: Run) -> None:
+    from gateway.lib.jobs import prune
+
+    run.result(deleted=prune(days=settings.JOB_RETENTION_DAYS))

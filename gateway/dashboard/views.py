@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import time
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.contrib import messages
 from django.contrib.auth.decorators import user_passes_test
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import access
 from apiproxy import runtime
 from apiproxy.selectors import listed_models
 from apiproxy.selftest import journal
 from apiproxy.selftest.run import run
-from gateway.dashboard import selectors
+from gateway.dashboard import jobs as shown
+from gateway.dashboard import jobs_api, selectors
+from gateway.lib.access import stewards_only
+from gateway.lib.errors import Conflict
 
 
 @require_safe
@@ -45,3 +51,28 @@ async def run_selftest(request: HttpRequest) -> HttpResponse:
     duration_ms = int((time.perf_counter() - started) * 1000)
     await sync_to_async(journal.keep)(results=results, duration_ms=duration_ms)
     return redirect("dashboard:system")
+
+
+@require_safe
+@never_cache
+@stewards_only
+def jobs(request: HttpRequest) -> HttpResponse:
+    """The newest batch jobs, page by page, below the upkeep."""
+    rows = Paginator(shown.batch_jobs(request.user), shown.A_PAGE)
+    page = rows.get_page(request.GET.get("page"))
+    facts = {"upkeep": shown.upkeep(request.user), "page": page, "batch": shown.told(page)}
+    return render(request, "dashboard/jobs.html", facts)
+
+
+@require_POST
+@stewards_only
+def cancel_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    job = get_object_or_404(shown.visible_to(request.user), pk=job_id)
+    try:
+        job = jobs_api.cancel(request, job)
+    except Conflict as exc:
+        messages.error(request, exc.message)
+    else:
+        ended = "is cancelled" if job.finished_at else "stops at its next step"
+        messages.success(request, f"{job} {ended}.")
+    return redirect("dashboard:jobs")

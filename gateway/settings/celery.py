@@ -10,10 +10,18 @@ from gateway.settings.env import DATA_DIR, env
 
 _redis_url = env.str("REDIS_URL", default="")
 _folder = DATA_DIR / "broker"
+_task_time_limit_s = env.int("TASK_TIME_LIMIT_S", default=300)
 
 CELERY_BROKER_URL = _redis_url or "filesystem://localhost"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {}
+    # A message that was not acknowledged comes back after this long: later than any task may take.
+    {
+        "visibility_timeout": _task_time_limit_s * 6 // 5,
+        # Looked for this often; kombu multiplies the two.
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+        "socket_connect_timeout": 5,
+    }
     if _redis_url
     else {
         "data_folder_in": str(_folder / "queue"),
@@ -27,27 +35,33 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_TIME_LIMIT = _task_time_limit_s
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+_MINUTE = 60.0
+_HOUR = 3600.0
+_DAY = 24 * _HOUR
+# Task and how often it runs. A message that was not taken until the next one is due is dropped.
+_EVERY_S = {
+    "gateway.tasks.resume_jobs": 10.0,
+    "gateway.tasks.prune_jobs": _DAY / 4,
+    "quotas.tasks.sweep": env.float("SWEEP_INTERVAL_S", default=10.0),
+    "quotas.tasks.prove": _DAY,
+    "credentials.tasks.refresh_logins": _MINUTE,
+    "credentials.tasks.probe_credentials": _MINUTE,
+    "credentials.tasks.notify_contributors": _MINUTE,
+    "credentials.tasks.finish_withdrawals": _MINUTE,
+    "credentials.tasks.expire_flows": _MINUTE,
+    "credentials.tasks.look_up_emails": 5 * _MINUTE,
+    "credentials.tasks.discover_projects": 5 * _MINUTE,
+    "credentials.tasks.read_quotas": 5 * _MINUTE,
+    # Often, as beat may not run at midnight: the first look of a day does the work.
+    "credentials.tasks.begin_day": 5 * _MINUTE,
+    "credentials.tasks.delete_stale_imports": 10 * _MINUTE,
+    "credentials.tasks.prune": _HOUR,
+    "apiproxy.tasks.delete_expired_responses": 10 * _MINUTE,
+    "apiproxy.tasks.delete_expired_images": 10 * _MINUTE,
+}
 CELERY_BEAT_SCHEDULE = {
-    "sweep-abandoned-holds": {
-        "task": "quotas.tasks.sweep",
-        "schedule": env.float("SWEEP_INTERVAL_S", default=10.0),
-        "options": {"expires": 60},
-    },
-    "delete-expired-responses": {
-        "task": "apiproxy.tasks.delete_expired_responses",
-        "schedule": 600.0,
-        "options": {"expires": 600},
-    },
-    "delete-expired-images": {
-        "task": "apiproxy.tasks.delete_expired_images",
-        "schedule": 600.0,
-        "options": {"expires": 600},
-    },
-    "prove-the-ledger": {
-        "task": "quotas.tasks.prove",
-        "schedule": 24 * 3600.0,
-        "options": {"expires": 3600},
-    },
+    task: {"task": task, "schedule": every_s, "options": {"expires": max(every_s, 60.0)}}
+    for task, every_s in _EVERY_S.items()
 }

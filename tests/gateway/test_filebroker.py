@@ -51,3 +51,69 @@ def test_a_message_is_complete_when_it_appears(channel, monkeypatch):
     channel._put("celery", {"n": 1})
     assert seen == [{"n": 1}]
     assert channel._get("celery") == {"n": 1}
+
+
+def with_tag(number):
+    return {"n": number, "properties": {"delivery_tag": f"tag-{number}"}}
+
+
+@pytest.fixture
+def other(channel):
+    """The channel of another worker on the same folder."""
+    with channel.connection.client.clone() as connection, connection.channel() as other:
+        yield other
+
+
+def files(channel):
+    return sorted(name.partition(".")[2] for name in os.listdir(channel.data_folder_in))
+
+
+def test_a_message_stays_until_it_is_acknowledged(channel, other):
+    channel._put("celery", with_tag(1))
+    assert channel._get("celery") == with_tag(1)
+    assert files(channel) == ["celery.msg.taken"]
+    other._rescue_at_s = 0
+    with pytest.raises(Empty):
+        other._get("celery")
+    channel.basic_ack("tag-1")
+    assert files(channel) == []
+
+
+def test_what_a_dead_worker_held_is_given_to_the_next(channel, other):
+    channel._put("celery", with_tag(1))
+    channel._get("celery")
+    # The kernel closes what a dead process had open, and its locks go with that.
+    os.close(channel._taken.pop("tag-1").fd)
+    other._rescue_at_s = 0
+    assert other._get("celery") == with_tag(1)
+    other.basic_ack("tag-1")
+    assert files(channel) == []
+
+
+def test_what_is_rejected_is_gone(channel):
+    channel._put("celery", with_tag(1))
+    channel._get("celery")
+    channel.basic_reject("tag-1")
+    assert files(channel) == []
+
+
+def test_two_workers_never_take_the_same(channel, other):
+    for number in range(50):
+        channel._put("celery", with_tag(number))
+    taken = [each._get("celery")["n"] for each in (channel, other) * 25]
+    assert sorted(taken) == list(range(50))
+
+
+def test_who_wants_no_acknowledgement_leaves_nothing_behind(channel):
+    channel._not_acknowledged.add("celery")
+    channel._put("celery", with_tag(1))
+    channel._get("celery")
+    assert files(channel) == []
+
+
+def test_the_folders_need_not_be_there(channel):
+    for name in (channel.data_folder_in, channel.control_folder):
+        os.rmdir(name)
+    with channel.connection.client.clone() as connection, connection.channel() as fresh:
+        fresh._put("celery", with_tag(1))
+        assert fresh._get("celery") == with_tag(1)
