@@ -8,6 +8,7 @@ from gateway.lib.errors import (
     EmptyAnswer,
     GatewayError,
     PoolExhausted,
+    ProxyFailed,
     RateLimited,
     StreamBroken,
     UnknownModel,
@@ -17,6 +18,8 @@ from gateway.lib.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+
+_PROXY_REST_S = 60.0
 
 EMPTY = Verdict(
     fault=Fault.RETRY,
@@ -51,6 +54,19 @@ def network_verdict(error: GatewayError) -> Verdict:
         reason=error.code,
         message=error.message,
         status=0,
+    )
+
+
+def own_proxy_verdict(error: ProxyFailed, now: float) -> Verdict:
+    """Says nothing about the account, but until its proxy works again the credential only costs time."""
+    return Verdict(
+        fault=Fault.COOL_DOWN,
+        kind="network",
+        reason=error.code,
+        message=error.message,
+        status=0,
+        until=now + _PROXY_REST_S,
+        whole=True,
     )
 
 

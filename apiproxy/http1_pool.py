@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping
 
 from apiproxy.http1 import Connection
+from apiproxy.http1_dial import PROXY_LOGIN_WANTED, Dialler, proxy_failed, refuses_login
 from apiproxy.http1_request import Origin, Proxy, Target
 from gateway.lib.errors import StreamBroken, UpstreamUnreachable
 
@@ -24,7 +25,7 @@ _UNREADABLE = "the upstream's answer cannot be read: try again"
 
 
 class Http1Client:
-    """`proxy`: the URL of an HTTP proxy, with its user and password. `max_connections` counts the idle ones too."""
+    """`proxy`: the URL of the site's proxy, with its user and password. `max_connections` counts the idle ones too."""
 
     def __init__(
         self,
@@ -38,28 +39,36 @@ class Http1Client:
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         self._max_connections = max_connections
-        self._proxy = Proxy(proxy) if proxy else None
-        self._tls = tls or ssl.create_default_context()
-        self._tls.set_alpn_protocols(["http/1.1"])
+        self._proxy = Proxy(proxy, "this site") if proxy else None
+        tls = tls or ssl.create_default_context()
+        tls.set_alpn_protocols(["http/1.1"])
+        self._dialler = Dialler(tls)
         # Held from the request until the response is closed.
         self._slots = asyncio.Semaphore(max_connections)
         self._busy = 0
         self._open: set[Connection] = set()
         self._idle: dict[Origin, list[Connection]] = {}
-        self._targets: dict[tuple[str, str], Target] = {}
+        self._targets: dict[tuple[str, str, str], Target] = {}
+        self._proxies: dict[str, Proxy] = {}
         self._tick_s = min(_TICK_S, read_timeout_s / 4)
         self._tick: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def request(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        proxy: str = "",
     ) -> Response:
         """The answer, once its head is here; it must be closed. Waits for its turn when all connections are in use.
 
-        `url` is sent as it is: percent-encoded by the caller. `host` and `content-length` are written here. Raises
-        UpstreamUnreachable, UpstreamTimeout; ValueError for what no request may hold.
+        `url` is sent as it is: percent-encoded by the caller. `host` and `content-length` are written here. `proxy`: the
+        URL of the credential's own, "" for the site's. Raises UpstreamUnreachable (ProxyFailed among them),
+        UpstreamTimeout; ValueError for what no request may hold.
         """
-        target = self._target(method, url)
+        target = self._target(method, url, proxy)
         head = target.head(headers, body)
         await self._slots.acquire()
         self._busy += 1
@@ -92,12 +101,25 @@ class Http1Client:
         self._busy -= 1
         self._slots.release()
 
-    def _target(self, method: str, url: str) -> Target:
-        known = self._targets.get((method, url))
+    def _target(self, method: str, url: str, proxy: str) -> Target:
+        known = self._targets.get((method, url, proxy))
         if known is None:
             if len(self._targets) >= _KNOWN_TARGETS:
                 self._targets.clear()
-            self._targets[method, url] = known = Target(method, url, self._proxy)
+            way = self._own_proxy(proxy) if proxy else self._proxy
+            self._targets[method, url, proxy] = known = Target(method, url, way)
+        return known
+
+    def _own_proxy(self, url: str) -> Proxy:
+        known = self._proxies.get(url)
+        if known is None:
+            try:
+                known = Proxy(url, "this credential")
+            except ValueError as exc:
+                raise proxy_failed("this credential", "has no proper address") from exc
+            if len(self._proxies) >= _KNOWN_TARGETS:
+                self._proxies.clear()
+            self._proxies[url] = known
         return known
 
     async def _exchange(self, origin: Origin, head: bytes, body: bytes) -> Connection:
@@ -113,6 +135,9 @@ class Http1Client:
                 return connection
         connection = await self._connect(origin)
         await connection.exchange(head, body)
+        if connection.status == PROXY_LOGIN_WANTED and origin.is_relayed:
+            connection.abort()
+            raise refuses_login(origin)
         return connection
 
     def _kept(self, origin: Origin) -> Connection | None:
@@ -127,45 +152,12 @@ class Http1Client:
         if self._closed:
             raise RuntimeError("the client is closed")
         self._make_room()
-        try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                connection = await self._dial(origin)
-        except (OSError, UnicodeError) as exc:
-            # A timeout and what TLS raises are OSErrors; a name that no resolver takes is a UnicodeError. Their text may
-            # hold an address: it stays in the chain, not in the words.
-            raise UpstreamUnreachable("the upstream cannot be reached: try again") from exc
+        loop = asyncio.get_running_loop()
+        connection = Connection(origin, loop, self._open, self._read_timeout_s)
+        await self._dialler.dial(connection, self._connect_timeout_s)
         if self._tick is None:
             self._watch()
         return connection
-
-    async def _dial(self, origin: Origin) -> Connection:
-        loop = asyncio.get_running_loop()
-        connection = Connection(origin, loop, self._open, self._read_timeout_s)
-        tls = self._tls if origin.scheme == "https" else None
-        if self._proxy is None:
-            await loop.create_connection(lambda: connection, origin.host, origin.port, ssl=tls)
-            return connection
-        await loop.create_connection(lambda: connection, self._proxy.host, self._proxy.port)
-        if tls is not None:
-            await self._tunnel(connection, self._proxy, tls)
-        return connection
-
-    async def _tunnel(self, connection: Connection, proxy: Proxy, tls: ssl.SSLContext) -> None:
-        loop = asyncio.get_running_loop()
-        host = connection.origin.host
-        try:
-            await connection.exchange(proxy.connect_head(connection.origin), b"")
-            if connection.status // 100 != 2:
-                raise ConnectionError(f"the proxy answers {connection.status}")
-            transport = await loop.start_tls(
-                connection.transport, connection, tls, server_hostname=host
-            )
-            if transport is None:
-                raise ConnectionError("lost during the handshake")
-            connection.connection_made(transport)
-        except BaseException:
-            connection.abort()
-            raise
 
     def _make_room(self) -> None:
         """The longest idle connection gives way to a new one when there are too many."""
@@ -182,8 +174,10 @@ class Http1Client:
         for connection in tuple(self._open):
             if connection.deadline <= now:
                 connection.expire()
-        for stack in self._idle.values():
+        for origin, stack in tuple(self._idle.items()):
             stack[:] = [connection for connection in stack if connection.is_open]
+            if not stack:
+                del self._idle[origin]
         self._tick = loop.call_later(self._tick_s, self._watch) if self._open else None
 
 

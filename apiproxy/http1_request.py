@@ -1,31 +1,28 @@
-"""The head of an HTTP/1.1 request, as bytes: straight to the upstream or by way of an HTTP proxy."""
+"""The head of an HTTP/1.1 request, as bytes: straight to the upstream or by way of a proxy."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from gateway.lib.proxies import parse_proxy
 
 _PORTS = {"http": 80, "https": 443}
 
 
-class Origin(NamedTuple):
-    scheme: str
-    host: str
-    port: int
-
-
 class Proxy:
-    """`url`: http://user:password@host:port, user and password percent-encoded or absent."""
+    """`url`: as gateway/lib/proxies.py reads it. Two of the same URL are not the same; the client keeps one of each."""
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        _, self.host, self.port = _origin(parts)
+    def __init__(self, url: str, owner: str) -> None:
+        """`owner`: whose it is, in words."""
+        self.address = parse_proxy(url)
+        self.owner = owner
         self.authorization = ""
         """A header line, or nothing."""
-        if parts.username is not None:
-            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        if self.address.user and not self.address.is_socks:
+            user = f"{self.address.user}:{self.address.password}"
             token = b64encode(user.encode()).decode()
             self.authorization = f"proxy-authorization: Basic {token}\r\n"
 
@@ -36,20 +33,34 @@ class Proxy:
         return f"CONNECT {there} HTTP/1.1\r\nhost: {there}\r\n{self.authorization}\r\n".encode()
 
 
+class Origin(NamedTuple):
+    """Where a connection leads, and which way: only calls that agree in both may share one."""
+
+    scheme: str
+    host: str
+    port: int
+    proxy: Proxy | None = None
+
+    @property
+    def is_relayed(self) -> bool:
+        """The proxy reads the requests itself, instead of only passing bytes on."""
+        return self.proxy is not None and self.scheme == "http" and not self.proxy.address.is_socks
+
+
 class Target:
     """What all requests of one method to one URL have in common."""
 
     def __init__(self, method: str, url: str, proxy: Proxy | None) -> None:
         """ValueError for what no request may hold, and for HEAD, whose answer promises a body that does not come."""
         parts = urlsplit(url)
-        self.origin = _origin(parts)
+        self.origin = _origin(parts)._replace(proxy=proxy)
         if not url.isascii() or not url.isprintable() or " " in url or "@" in parts.netloc:
             raise ValueError("the URL holds what no request may hold")
         if not method.isalpha() or method in ("HEAD", "CONNECT"):
             raise ValueError("a method that is not spoken here")
         place = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         authorization = ""
-        if proxy is not None and parts.scheme == "http":
+        if proxy is not None and self.origin.is_relayed:
             place = f"http://{parts.netloc}{place}"
             authorization = proxy.authorization
         self._start = f"{method} {place} HTTP/1.1\r\nhost: {parts.netloc}\r\n{authorization}"

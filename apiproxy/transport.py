@@ -50,19 +50,20 @@ class Transport:
             await self._client.aclose()
             self._client = None
 
-    async def send(self, outgoing: Outgoing) -> Response:
-        """Raises UpstreamUnreachable before an answer, UpstreamTimeout when none comes."""
+    async def send(self, outgoing: Outgoing, proxy: str = "") -> Response:
+        """`proxy`: the credential's own, "" for the site's. Raises UpstreamUnreachable (ProxyFailed among them) before
+        an answer, UpstreamTimeout when none comes."""
         if outgoing.url.startswith("sandbox:"):
             return _Played(sandbox.respond(outgoing))
         if self._client is None:
             raise RuntimeError("the transport is not started")
         return await self._client.request(
-            outgoing.method, outgoing.url, outgoing.headers, outgoing.body
+            outgoing.method, outgoing.url, outgoing.headers, outgoing.body, proxy
         )
 
-    async def fetch(self, outgoing: Outgoing, model: str = "") -> Answer:
+    async def fetch(self, outgoing: Outgoing, model: str = "", proxy: str = "") -> Answer:
         """The whole answer. Raises as `send` and `Response.read` do."""
-        response = await self.send(outgoing)
+        response = await self.send(outgoing, proxy)
         try:
             body = await read_all(response, _MAX_ANSWER_BYTES)
         finally:

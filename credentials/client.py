@@ -12,7 +12,8 @@ from django.conf import settings
 
 from credentials import oauth
 from credentials.oauth import TokenRefusal, TokenReply, TokenRequest
-from gateway.lib.errors import UpstreamFailed, UpstreamTimeout, UpstreamUnreachable
+from gateway.lib.errors import ProxyFailed, UpstreamFailed, UpstreamTimeout, UpstreamUnreachable
+from gateway.lib.proxied import transport_for
 
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
 """Per step. Together they stay under the refresh lease (credentials/services/refreshing.py)."""
@@ -21,7 +22,8 @@ _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
 class GoogleClient:
     """Google's accounts services at the addresses of the settings. `transport` stands in for the network in tests.
 
-    Every method raises UpstreamUnreachable or UpstreamTimeout when no answer comes.
+    `proxy` is the URL of the credential's own; "" goes by way of the site's. Every method raises UpstreamUnreachable
+    (ProxyFailed among them) or UpstreamTimeout when no answer comes.
     """
 
     def __init__(self, *, transport: httpx.BaseTransport | None = None) -> None:
@@ -35,6 +37,7 @@ class GoogleClient:
         code_verifier: str,
         client_id: str,
         client_secret: str,
+        proxy: str = "",
     ) -> TokenReply | TokenRefusal:
         return self._ask_for_token(
             oauth.exchange_request(
@@ -44,11 +47,12 @@ class GoogleClient:
                 code_verifier=code_verifier,
                 client_id=client_id,
                 client_secret=client_secret,
-            )
+            ),
+            proxy,
         )
 
     def refresh(
-        self, *, refresh_token: str, client_id: str, client_secret: str
+        self, *, refresh_token: str, client_id: str, client_secret: str, proxy: str = ""
     ) -> TokenReply | TokenRefusal:
         """Always asks our own setting, never a file's `token_uri`: that could point anywhere."""
         return self._ask_for_token(
@@ -57,12 +61,23 @@ class GoogleClient:
                 refresh_token=refresh_token,
                 client_id=client_id,
                 client_secret=client_secret,
-            )
+            ),
+            proxy,
         )
 
-    def fetch_email(self, *, access_token: str) -> str:
+    def revoke(self, *, token: str, proxy: str = "") -> bool:
+        """Ends the grant at Google, for every program that uses the same login client; True when it is gone, also when
+        it was before. False: refused. Raises UpstreamFailed when trying again later may help."""
+        with self._session(proxy) as session:
+            answer = session.post(oauth.revoke_url(settings.OAUTH_PROXY_URL), data={"token": token})
+        gone = oauth.parse_revoke_answer(answer.status_code, answer.content)
+        if gone is None:
+            raise UpstreamFailed(f"Google's revocation answered {answer.status_code}: try later")
+        return gone
+
+    def fetch_email(self, *, access_token: str, proxy: str = "") -> str:
         """The account's verified address or "". Raises UpstreamFailed when the answer is an error."""
-        with self._session() as session:
+        with self._session(proxy) as session:
             answer = session.get(
                 oauth.userinfo_url(settings.GOOGLEAPIS_PROXY_URL),
                 headers={"Authorization": f"Bearer {access_token}"},
@@ -71,19 +86,19 @@ class GoogleClient:
             raise UpstreamFailed(f"Google's userinfo answered {answer.status_code}")
         return oauth.parse_userinfo(answer.content)
 
-    def _ask_for_token(self, request: TokenRequest) -> TokenReply | TokenRefusal:
-        with self._session() as session:
+    def _ask_for_token(self, request: TokenRequest, proxy: str) -> TokenReply | TokenRefusal:
+        with self._session(proxy) as session:
             answer = session.post(request.url, data=request.form)
         return oauth.parse_token_answer(answer.status_code, answer.content)
 
     @contextmanager
-    def _session(self) -> Iterator[httpx.Client]:
+    def _session(self, proxy: str) -> Iterator[httpx.Client]:
+        own = "this credential" if proxy else "this site"
         with (
-            _errors_mapped(),
+            _errors_mapped(own if proxy or settings.UPSTREAM_PROXY else ""),
             httpx.Client(
-                transport=self._transport,
-                proxy=settings.UPSTREAM_PROXY or None,
-                verify=_tls(),
+                transport=self._transport
+                or transport_for(proxy or settings.UPSTREAM_PROXY, _tls()),
                 timeout=_TIMEOUT,
                 trust_env=False,
             ) as session,
@@ -98,10 +113,19 @@ def _tls() -> ssl.SSLContext:
 
 
 @contextmanager
-def _errors_mapped() -> Iterator[None]:
+def _errors_mapped(proxy_of: str) -> Iterator[None]:
+    """`proxy_of`: whose proxy is in between, in words; "" for none."""
     try:
         yield
     except httpx.TimeoutException as exc:
+        if proxy_of and isinstance(exc, httpx.ConnectTimeout):
+            raise ProxyFailed(f"the proxy of {proxy_of} did not answer in time") from exc
         raise UpstreamTimeout("Google's accounts service did not answer in time") from exc
+    except (httpx.ProxyError, httpx.ConnectError) as exc:
+        if proxy_of:
+            raise ProxyFailed(
+                f"the proxy of {proxy_of} cannot be reached, or does not let us through"
+            ) from exc
+        raise UpstreamUnreachable("Google's accounts service cannot be reached") from exc
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
         raise UpstreamUnreachable("Google's accounts service cannot be reached") from exc

@@ -135,6 +135,10 @@ def refresh_request(
     )
 
 
+def revoke_url(base_url: str) -> str:
+    return f"{base_url.rstrip('/')}/revoke"
+
+
 def userinfo_url(base_url: str) -> str:
     return f"{base_url.rstrip('/')}/oauth2/v2/userinfo"
 
@@ -148,6 +152,16 @@ def parse_token_answer(status: int, body: bytes) -> TokenReply | TokenRefusal:
         # HTML of a front end, or an error object of another service: says nothing about the grant.
         return TokenRefusal(Trouble.TEMPORARY, f"http_{status}")
     return TokenRefusal(_trouble(status, code), _reason(code, answer))
+
+
+def parse_revoke_answer(status: int, body: bytes) -> bool | None:
+    """Whether the grant is gone now; None when the answer says nothing about it and a later one may."""
+    if status == 200:
+        return True
+    code = _json_object(body).get("error")
+    if status == 429 or status >= 500 or not isinstance(code, str):
+        return None
+    return code == "invalid_token"
 
 
 def parse_userinfo(body: bytes) -> str:

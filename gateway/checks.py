@@ -15,6 +15,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from gateway.lib.proxies import check_proxy_url
 from gateway.settings import listen
 from gateway.settings.env import DATA_DIR
 
@@ -85,12 +86,12 @@ def check_upstreams(**_: Any) -> Iterator[CheckMessage]:
 
 @register()
 def check_proxy(**_: Any) -> Iterator[CheckMessage]:
-    url = _split(settings.UPSTREAM_PROXY) if settings.UPSTREAM_PROXY else None
-    if settings.UPSTREAM_PROXY and (url is None or url.scheme != "http"):
+    try:
+        check_proxy_url(settings.UPSTREAM_PROXY)
+    except ValueError as exc:
         yield Error(
-            "PROXY is not an HTTP proxy.",
-            hint="Give http://host:port, with user:password@ where needed. In front of a SOCKS proxy put an "
-            "HTTP one (privoxy, gost); upstream traffic stays encrypted through it.",
+            f"PROXY: {exc}",
+            hint="Names are resolved by the proxy, with socks4 by this machine. Leave it out to go straight.",
             id="gateway.E003",
         )
 
@@ -127,6 +128,22 @@ def check_chat_images(**_: Any) -> Iterator[CheckMessage]:
             "CHAT_IMAGES is neither markdown nor images nor url.",
             hint="markdown puts drawn images into the text, images into a field beside it, url a link into the text.",
             id="gateway.E010",
+        )
+
+
+@register()
+def check_lending(**_: Any) -> Iterator[CheckMessage]:
+    if settings.LENDING not in {"open", "invite", "members"}:
+        yield Error(
+            "LENDING is neither open nor invite nor members.",
+            hint="open lets everybody lend at /auth, invite whoever has a code, members whoever is signed in.",
+            id="gateway.E011",
+        )
+    if settings.LENDING == "invite" and not any(map(str.strip, settings.LENDING_INVITE_CODES)):
+        yield Error(
+            "LENDING is invite, and there is no code: nobody could lend.",
+            hint="Set LENDING_INVITE_CODES, several by comma.",
+            id="gateway.E012",
         )
 
 

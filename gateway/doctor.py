@@ -25,12 +25,16 @@ from redis import RedisError
 
 from credentials import selectors as credential_selectors
 from credentials.selectors import Changes
+from credentials.states import State
 from gateway.lib import broker
 from gateway.lib.models import bump
+from gateway.lib.proxied import client as proxied_client
 from gateway.settings.env import DATA_DIR
 from quotas.selectors import processes
 
 ANSWER_TIMEOUT_S = 5.0
+MOST_PROXIES = 50
+PROXIES_AT_ONCE = 8
 SKEW_WARN_S = 2.0
 SKEW_FAIL_S = 30.0
 DISK_WARN_BYTES = 1024**3
@@ -70,14 +74,17 @@ def examine(*, reach_out: bool = True) -> Iterator[Finding]:
     yield broker_finding()
     yield channel_layer_finding()
     lent: set[str] = set()
+    proxied: dict[str, list[int]] = {}
     if database.status is not Status.FAIL:
         changes = credential_selectors.usable_rows_since(0)
         lent = {row.provider for row in changes.credentials}
+        proxied = _proxied(changes)
         yield encryption_finding(changes)
         yield pictures_finding()
         yield clock_finding()
     if reach_out:
         yield from upstream_findings(lent)
+        yield from proxy_findings(proxied)
     yield disk_finding()
 
 
@@ -193,9 +200,7 @@ def _database_now_s() -> float:
 def upstream_findings(lent: set[str]) -> list[Finding]:
     """`lent`: the providers of which there are credentials; for others an unreachable upstream only warns."""
     with (
-        httpx.Client(
-            proxy=settings.UPSTREAM_PROXY or None, timeout=ANSWER_TIMEOUT_S, trust_env=False
-        ) as client,
+        _client(settings.UPSTREAM_PROXY) as client,
         ThreadPoolExecutor(len(UPSTREAMS)) as threads,
     ):
         return list(threads.map(lambda name: _upstream_finding(client, name, lent), UPSTREAMS))
@@ -210,6 +215,46 @@ def _upstream_finding(client: httpx.Client, name: str, lent: set[str]) -> Findin
         words = f"{_host(url)} cannot be reached: {type(exc).__name__}"
         return Finding(status, name, words)
     return Finding(Status.OK, name, f"{_host(url)} answers")
+
+
+def _client(proxy: str) -> httpx.Client:
+    tls = httpx.create_ssl_context(trust_env=False)
+    return proxied_client(proxy, tls=tls, timeout=ANSWER_TIMEOUT_S)
+
+
+def _proxied(changes: Changes) -> dict[str, list[int]]:
+    """The proxies of credentials that may be used again -> whose they are."""
+    users: dict[str, list[int]] = {}
+    for row in changes.credentials:
+        if row.proxy and row.state != State.WITHDRAWN:
+            users.setdefault(row.proxy, []).append(row.id)
+    return users
+
+
+def proxy_findings(proxied: dict[str, list[int]]) -> Iterator[Finding]:
+    """One for all proxies of credentials together: each is asked for the way to the API."""
+    tried = list(proxied)[:MOST_PROXIES]
+    if not tried:
+        return
+    with ThreadPoolExecutor(PROXIES_AT_ONCE) as threads:
+        leads = list(threads.map(_leads_out, tried))
+    shut = [proxy for proxy, good in zip(tried, leads, strict=True) if not good]
+    if shut:
+        ids = sorted(pk for proxy in shut for pk in proxied[proxy])
+        named = ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
+        words = f"{len(shut)} of {len(tried)} proxies lead nowhere; look at those of credentials {named}"
+        yield Finding(Status.WARN, "proxies of credentials", words)
+        return
+    yield Finding(Status.OK, "proxies of credentials", f"{len(tried)} lead to Google")
+
+
+def _leads_out(proxy: str) -> bool:
+    try:
+        with _client(proxy) as client:
+            client.head(settings.GEMINI_API_URL)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return False
+    return True
 
 
 def _host(url: str) -> str:

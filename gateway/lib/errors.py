@@ -11,6 +11,7 @@ GatewayError                      status  code                      retryable
 ├── ResponseNotFound              404     response_not_found        no
 ├── UnknownRoute                  404     not_found                 no
 ├── MethodNotAllowed              405     method_not_allowed        no
+├── Conflict                      409     conflict                  no
 ├── BodyTooLarge                  413     body_too_large            no
 ├── RateLimited                   429     rate_limit_exceeded       yes
 ├── QuotaExhausted                429     insufficient_quota        no
@@ -18,6 +19,7 @@ GatewayError                      status  code                      retryable
 ├── InternalError                 500     internal_error            no
 ├── UpstreamFailed                502     upstream_failed           yes
 │   ├── UpstreamUnreachable       502     upstream_unreachable      yes
+│   │   └── ProxyFailed           502     proxy_failed              yes
 │   ├── EmptyAnswer               502     empty_answer              yes
 │   └── StreamBroken              502     stream_broken             yes
 ├── Unavailable                   503     unavailable               yes
@@ -98,6 +100,13 @@ class MethodNotAllowed(GatewayError):
     code = "method_not_allowed"
 
 
+class Conflict(GatewayError):
+    """What was asked for does not fit the state of the thing by now."""
+
+    status = 409
+    code = "conflict"
+
+
 class BodyTooLarge(GatewayError):
     status = 413
     code = "body_too_large"
@@ -132,6 +141,12 @@ class UpstreamFailed(GatewayError):
 
 class UpstreamUnreachable(UpstreamFailed):
     code = "upstream_unreachable"
+
+
+class ProxyFailed(UpstreamUnreachable):
+    """Between us and the upstream: says nothing about either."""
+
+    code = "proxy_failed"
 
 
 class EmptyAnswer(UpstreamFailed):

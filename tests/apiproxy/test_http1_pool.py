@@ -726,7 +726,7 @@ async def test_a_caller_that_leaves(contexts, stage):
 async def test_a_caller_that_leaves_while_the_address_is_looked_up(monkeypatch):
     async with serving(always_ok) as server, calling(max_connections=1) as client:
         with monkeypatch.context() as patched:
-            patched.setattr(client, "_dial", lambda origin: asyncio.Event().wait())
+            patched.setattr(client._dialler, "dial", lambda *_: asyncio.Event().wait())
             waiting = asyncio.ensure_future(get(client, server))
             await asyncio.sleep(0)
             waiting.cancel()
@@ -760,13 +760,13 @@ async def test_the_end_of_the_client():
 @each_loop
 async def test_a_connection_that_comes_after_the_end_is_not_kept(monkeypatch):
     async with serving(always_ok) as server, calling() as client:
-        dial, may_dial = client._dial, asyncio.Event()
+        dial, may_dial = client._dialler.dial, asyncio.Event()
 
-        async def dial_late(origin):
+        async def dial_late(*args):
             await may_dial.wait()
-            return await dial(origin)
+            await dial(*args)
 
-        monkeypatch.setattr(client, "_dial", dial_late)
+        monkeypatch.setattr(client._dialler, "dial", dial_late)
         late = asyncio.ensure_future(get(client, server))
         await asyncio.sleep(0)
         await client.aclose()

@@ -6,7 +6,7 @@ import pytest
 
 from apiproxy.http1_request import Origin, Proxy, Target
 
-PROXY = Proxy("http://bob:p%40ss@proxy.example:3128")
+PROXY = Proxy("http://bob:p%40ss@proxy.example:3128", "this site")
 CREDENTIALS = "proxy-authorization: Basic Ym9iOnBAc3M=\r\n"
 
 
@@ -104,5 +104,6 @@ def test_a_tunnel_is_asked_for():
 
 
 def test_a_proxy_without_credentials_gets_none():
-    proxy = Proxy("http://proxy.example")
-    assert (proxy.host, proxy.port, proxy.authorization) == ("proxy.example", 80, "")
+    proxy = Proxy("http://proxy.example", "this site")
+    assert (proxy.address.host, proxy.address.port) == ("proxy.example", 80)
+    assert proxy.authorization == ""

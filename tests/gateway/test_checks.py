@@ -28,7 +28,8 @@ def test_the_defaults_pass():
         ("CODE_ASSIST_ENDPOINT", "ftp://mirror.example", "gateway.E002"),
         ("OAUTH_PROXY_URL", "https://mirror.example:notaport", "gateway.E002"),
         ("GOOGLE_AUTH_URL", "https://mirror.example/?key=1", "gateway.E002"),
-        ("UPSTREAM_PROXY", "socks5://127.0.0.1:1080", "gateway.E003"),
+        ("UPSTREAM_PROXY", "socks9://127.0.0.1:1080", "gateway.E003"),
+        ("UPSTREAM_PROXY", "socks4://user:secret@127.0.0.1:1080", "gateway.E003"),
         ("UPSTREAM_PROXY", "127.0.0.1:1080", "gateway.E003"),
         ("FETCH_PRIVATE_HOSTS", ["files.lan"], "gateway.E004"),
         ("FETCH_PRIVATE_HOSTS", ["http://files.lan:80"], "gateway.E004"),
@@ -37,6 +38,8 @@ def test_the_defaults_pass():
         ("DRAIN_TIMEOUT_S", -1, "gateway.E005"),
         ("REDIS_URL", "127.0.0.1:6379", "gateway.E008"),
         ("CHAT_IMAGES", "html", "gateway.E010"),
+        ("LENDING", "everybody", "gateway.E011"),
+        ("LENDING", "invite", "gateway.E012"),
         ("MEDIA_RETENTION_HOURS", 0, "gateway.E005"),
         ("MEDIA_RETENTION_HOURS", 1e6, "gateway.E034"),
         ("RESPONSE_RETENTION_HOURS", 1e9, "gateway.E034"),
@@ -65,6 +68,7 @@ def test_a_wrong_setting_stops_the_boot_with_a_hint(settings, name, value, expec
         ("ENCRYPTION_KEYS", [GOOD_KEY]),
         ("GEMINI_API_URL", "http://127.0.0.1:8089/google"),
         ("UPSTREAM_PROXY", "http://user:secret@10.0.0.1:3128"),
+        ("UPSTREAM_PROXY", "socks5://user:secret@10.0.0.1:1080"),
         ("FETCH_PRIVATE_HOSTS", ["files.lan:8080", "10.0.0.5:80", "[::1]:80"]),
         ("API_PASSWORD", "correct horse battery staple"),
         ("PUBLIC_URL", "https://gateway.example:8443/g"),
@@ -79,7 +83,7 @@ def test_a_right_setting_passes(settings, name, value):
 
 def test_no_message_repeats_a_secret(settings):
     settings.ENCRYPTION_KEYS = ["planted-secret"]
-    settings.UPSTREAM_PROXY = "socks5://user:planted-secret@127.0.0.1"
+    settings.UPSTREAM_PROXY = "socks9://user:planted-secret@127.0.0.1"
     settings.REDIS_URL = "http://:planted-secret@127.0.0.1"
     assert len(ids()) == 4
     assert "planted-secret" not in str(run_checks())

@@ -21,6 +21,8 @@ from gateway.doctor import Status
 from gateway.lib import broker
 from gateway.lib.models import bump
 from quotas.models import Holder
+from tests.credentials.samples import store_key
+from tests.fakes.proxies import FakeProxy
 
 pytestmark = pytest.mark.django_db
 
@@ -225,3 +227,38 @@ def test_a_disk_that_fills_up_is_seen(monkeypatch, free_bytes, status):
     usage = shutil.disk_usage("/")._replace(free=free_bytes)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
     assert doctor.disk_finding().status is status
+
+
+def test_the_proxies_of_credentials_are_tried(settings, upstream):
+    settings.GEMINI_API_URL = upstream.replace("127.0.0.1", "google.example")
+    with (
+        FakeProxy.running(
+            "socks5", names={"google.example": "127.0.0.1"}, user="u", password="pw"
+        ) as good,
+        FakeProxy.running("socks5", refuse=True) as shut,
+    ):
+        [finding] = doctor.proxy_findings({good.url: [1, 2]})
+        assert (finding.status, finding.words) == (Status.OK, "1 lead to Google")
+        [finding] = doctor.proxy_findings({good.url: [1], shut.url: [4, 3]})
+    assert finding.status is Status.WARN
+    assert finding.words == "1 of 2 proxies lead nowhere; look at those of credentials 3, 4"
+    assert list(doctor.proxy_findings({})) == []
+
+
+def test_only_proxies_that_may_be_used_again_are_tried():
+    row = store_key("a")
+    row.proxy = {"url": "socks5://u:pw@h:1"}
+    row.save()
+    other = store_key("b")
+    other.proxy, other.state = {"url": "socks5://gone:1"}, "withdrawn"
+    other.save()
+    found = doctor._proxied(doctor.credential_selectors.usable_rows_since(0))
+    assert found == {"socks5://u:pw@h:1": [row.pk]}
+
+
+def test_upstreams_are_reached_through_a_socks_proxy(settings, upstream):
+    point_upstreams(settings, upstream.replace("127.0.0.1", "google.example"))
+    with FakeProxy.running("socks5h", names={"google.example": "127.0.0.1"}) as proxy:
+        settings.UPSTREAM_PROXY = proxy.url
+        findings = doctor.upstream_findings({"gemini_api", "code_assist"})
+    assert {finding.status for finding in findings} == {Status.OK}
