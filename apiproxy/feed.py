@@ -16,10 +16,13 @@ from redis.exceptions import RedisError
 
 from apiproxy import selectors
 from apiproxy.catalogue import Catalogue
-from apiproxy.pool import Pool
+from apiproxy.pool import WHOLE, Pool
 from apiproxy.record import Recorder
+from apiproxy.rules import Rule
 from apiproxy.wire.types import Credential
-from credentials.selectors import CredentialSnapshot, ModelStateSnapshot
+from credentials.caps import next_upstream_midnight, upstream_day
+from credentials.selectors import CredentialSnapshot, ModelStateSnapshot, spent_ids
+from credentials.services.permits import report_draining
 from credentials.states import RESTING, State
 from gateway.lib import nudge
 from gateway.lib.tasks import spawn
@@ -32,6 +35,8 @@ SANDBOX = Credential(id=0, provider="sandbox", label="sandbox")
 
 _POOLED = RESTING | {State.ACTIVE}
 _RECONNECT_S = 5.0
+# So many rows are taken in before calls have their turn again: about two milliseconds.
+_SLICE = 200
 
 
 class Feed:
@@ -57,9 +62,13 @@ class Feed:
         self._reading = asyncio.Lock()
         self._seen: dict[str, int] = {}
         self._next_beat = 0.0
+        self._withdrawn: set[int] = set()
+        self._draining: dict[int, int] = {}
+        """What the database knows of this process."""
         self._tasks: list[asyncio.Task[Any]] = []
         self.catalogue = Catalogue([])
         self.prices = PriceList([])
+        self.rules: tuple[Rule, ...] = ()
         self.on_keys_changed: Callable[[list[str]], None] = lambda public_ids: None
 
     async def start(self) -> None:
@@ -77,6 +86,8 @@ class Feed:
 
     async def leave(self) -> None:
         """Nothing of this process is open any more."""
+        if self._draining:
+            await database_sync_to_async(report_draining)(holder_id=self._holder_id, calls={})
         await database_sync_to_async(quota_services.leave)(holder_id=self._holder_id)
 
     async def update(self) -> None:
@@ -87,14 +98,15 @@ class Feed:
             changes = await database_sync_to_async(self._read)(beating)
             if beating:
                 self._next_beat = now + self._beat_s
-            self._apply(changes)
+            await self._apply(changes)
+            await self._count(beating, now)
 
     def _read(self, beating: bool) -> selectors.Changes:
         if beating:
             quota_services.beat(holder_id=self._holder_id)
         return selectors.changes_since(self._seen)
 
-    def _apply(self, changes: selectors.Changes) -> None:
+    async def _apply(self, changes: selectors.Changes) -> None:
         self._seen = changes.seen
         if changes.public_ids:
             self.on_keys_changed(changes.public_ids)
@@ -102,24 +114,48 @@ class Feed:
             self.catalogue = changes.catalogue
         if changes.prices is not None:
             self.prices = changes.prices
-        for snapshot in changes.credentials:
-            self._apply_credential(snapshot)
-        for state in changes.model_states:
-            self._apply_model_state(state)
+        if changes.rules is not None:
+            self.rules = changes.rules
         for credential_id in changes.unreadable:
             self._pool.remove(credential_id)
-        if changes.credentials or changes.model_states:
-            # What this process learnt a moment ago is newer than what it just read.
-            for judgement in self._recorder.unwritten:
-                self._pool.apply(judgement.credential_id, judgement.model, judgement.verdict)
+        for start in range(0, len(changes.credentials), _SLICE):
+            for snapshot in changes.credentials[start : start + _SLICE]:
+                self._apply_credential(snapshot)
+            await self._let_others_go_on()
+        for start in range(0, len(changes.model_states), _SLICE):
+            for state in changes.model_states[start : start + _SLICE]:
+                self._apply_model_state(state)
+            await self._let_others_go_on()
+
+    async def _let_others_go_on(self) -> None:
+        # What this process learnt a moment ago is newer than what it just read.
+        for judgement in self._recorder.unwritten:
+            self._pool.apply(judgement.credential_id, judgement.model, judgement.verdict)
+        await asyncio.sleep(0)
+
+    async def _count(self, beating: bool, now: float) -> None:
+        """Calls that still run with withdrawn credentials, for those who wait for them; and whose calls of the day all
+        processes together have used up."""
+        running = self._pool.draining()
+        self._withdrawn.intersection_update(running)
+        draining = {pk: running[pk] for pk in self._withdrawn}
+        if draining != self._draining or (beating and draining):
+            await database_sync_to_async(report_draining)(holder_id=self._holder_id, calls=draining)
+            self._draining = draining
+        if beating and self._pool.counts:
+            spent = await database_sync_to_async(spent_ids)(upstream_day(now))
+            self._pool.spent(spent, next_upstream_midnight(now))
 
     def _apply_credential(self, snapshot: CredentialSnapshot) -> None:
-        if snapshot.state not in _POOLED:
+        if snapshot.state not in _POOLED or snapshot.paused:
             self._pool.remove(snapshot.id)
+            if snapshot.state == State.WITHDRAWN:
+                self._withdrawn.add(snapshot.id)
             return
-        self._pool.put(as_credential(snapshot))
+        self._withdrawn.discard(snapshot.id)
+        self._pool.put(as_credential(snapshot), caps=snapshot.caps, login=snapshot.login)
         resting = snapshot.state in RESTING
-        self._pool.rest(snapshot.id, "", snapshot.state_until if resting else 0.0)
+        self._pool.rest(snapshot.id, WHOLE, snapshot.state_until if resting else 0.0)
 
     def _apply_model_state(self, state: ModelStateSnapshot) -> None:
         until = state.until if state.state in RESTING else 0.0
@@ -162,5 +198,6 @@ def as_credential(snapshot: CredentialSnapshot) -> Credential:
         expires_at=snapshot.expires_at,
         weight=snapshot.weight,
         contributor_id=snapshot.contributor_id,
+        proxy=snapshot.proxy,
         label=snapshot.label,
     )

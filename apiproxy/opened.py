@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from apiproxy.blame import EMPTY, Judged, error_of, network_verdict
+from apiproxy.permits import NONE_NEEDED
 from apiproxy.pool import Lease
 from apiproxy.providers.base import Decoder, Provider
 from apiproxy.trace import Attempt
@@ -13,6 +14,7 @@ from apiproxy.transport import Response
 from apiproxy.wire import codec
 from apiproxy.wire.types import OK, Action, Answer, Call, Verdict
 from apiproxy.wire.usage import delivers
+from credentials.services.permits import Permit
 from gateway.lib.errors import StreamBroken, UpstreamTimeout
 
 Json = dict[str, Any]
@@ -41,6 +43,7 @@ class Opened:
         "call",
         "first",
         "lease",
+        "permit",
         "provider",
         "request_id",
     )
@@ -53,6 +56,7 @@ class Opened:
         lease: Lease,
         attempt: Attempt,
         request_id: str,
+        permit: Permit = NONE_NEEDED,
     ) -> None:
         self._referee = referee
         self._started = perf_counter()
@@ -65,6 +69,7 @@ class Opened:
         self.call = call
         self.lease = lease
         self.attempt = attempt
+        self.permit = permit
         self.request_id = request_id
         self.first: list[Json] = []
 

@@ -14,6 +14,7 @@ from apiproxy.feed import Feed
 from apiproxy.gallery import Gallery
 from apiproxy.kept import KeptResponses
 from apiproxy.media import Media
+from apiproxy.permits import SharedPermits
 from apiproxy.pool import Pool
 from apiproxy.providers import PROVIDERS
 from apiproxy.record import Recorder
@@ -32,7 +33,7 @@ class Runtime:
         self.holder_id = uuid.uuid4().hex
         self.writer = Writer(self.holder_id)
         self.recorder = Recorder(self.writer)
-        self.pool = Pool(time.time)
+        self.pool = Pool(time.time, calls_per_rotation=config.calls_per_rotation)
         self.transport = Transport(config, time.time)
         self.media = Media(config)
         self.gallery = Gallery(retention_s=config.image_retention_s)
@@ -66,6 +67,8 @@ class Runtime:
             transport=self.transport,
             recorder=self.recorder,
             providers=PROVIDERS,
+            rules=lambda: self.feed.rules,
+            permits=SharedPermits(writer=self.writer, clock=time.time),
         )
 
     async def start(self) -> None:

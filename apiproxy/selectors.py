@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from accounts.selectors import changed_public_ids_since
 from apiproxy.catalogue import Catalogue
-from apiproxy.models import CatalogueModel, ModelAlias, RequestLog
+from apiproxy.models import CatalogueModel, ModelAlias, RequestLog, VerdictRule
+from apiproxy.rules import Rule
 from apiproxy.wire.types import Model, Thinking
 from credentials import selectors as credential_selectors
 from gateway.lib.credits import MICROS_PER_CREDIT
@@ -17,7 +18,7 @@ from gateway.lib.models import Revision
 from quotas import selectors as quota_selectors
 from quotas.pricing import PriceList
 
-FOLLOWED = ("keys", "credentials", "prices", "catalogue")
+FOLLOWED = ("keys", "credentials", "prices", "catalogue", "rules")
 
 
 class Changes(Struct):
@@ -30,6 +31,7 @@ class Changes(Struct):
     unreadable: tuple[int, ...] = ()
     catalogue: Catalogue | None = None
     prices: PriceList | None = None
+    rules: tuple[Rule, ...] | None = None
 
 
 def changes_since(seen: dict[str, int]) -> Changes:
@@ -47,6 +49,8 @@ def changes_since(seen: dict[str, int]) -> Changes:
         changes.catalogue = catalogue()
     if "prices" in changed:
         changes.prices = quota_selectors.price_list()
+    if "rules" in changed:
+        changes.rules = rules()
     return changes
 
 
@@ -78,6 +82,11 @@ def _model(entry: CatalogueModel) -> Model:
         output_limit_tokens=entry.output_limit_tokens,
         created=int(entry.created_at.timestamp()),
     )
+
+
+def rules() -> tuple[Rule, ...]:
+    """Those in use, in their order."""
+    return tuple(row.rule for row in VerdictRule.objects.filter(enabled=True))
 
 
 def listed_models() -> list[dict[str, Any]]:

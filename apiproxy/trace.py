@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from apiproxy.wire.types import Usage
+from apiproxy.wire.types import Usage, Verdict
 
 
 class Attempt(Struct):
@@ -18,6 +18,16 @@ class Attempt(Struct):
     outcome: str = ""
     reason: str = ""
     ms: int = 0
+    verdict: Verdict | None = None
+
+
+class Skip(Struct, frozen=True):
+    """A credential that was next but did not get its permit (apiproxy/permits.py): no attempt was made with it."""
+
+    credential_id: int
+    provider: str
+    reason: str
+    """cap_reached, being_tried"""
 
 
 class Trace(Struct):
@@ -34,6 +44,7 @@ class Trace(Struct):
     """As the client wrote it: with its variants, or an alias."""
     stream: bool = False
     attempts: list[Attempt] = field(default_factory=list)
+    skipped: list[Skip] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     usage: Usage = Usage()
     status: int = 200
@@ -52,7 +63,19 @@ class Trace(Struct):
         return self.attempts[-1].credential_id or None if self.attempts else None
 
     def attempts_as_data(self) -> list[dict[str, Any]]:
-        return [
+        """What the request's explanation tells: who was tried, and before them who was passed over."""
+        skipped = [
+            {
+                "credential": skip.credential_id,
+                "provider": skip.provider,
+                "status": 0,
+                "outcome": "skipped",
+                "reason": skip.reason,
+                "ms": 0,
+            }
+            for skip in self.skipped
+        ]
+        return skipped + [
             {
                 "credential": attempt.credential_id,
                 "provider": attempt.provider,

@@ -43,6 +43,12 @@ class _Closing(Struct, eq=False):
     tries: int = 0
 
 
+class _Asking(Struct, eq=False):
+    decide: Callable[[list[Any]], list[Any]]
+    item: Any
+    future: asyncio.Future[Any]
+
+
 class _Behind(Struct, eq=False):
     """Rows written behind: nobody waits for them. `write` gets every row that waits for it."""
 
@@ -86,6 +92,14 @@ class Writer:
         self._gather(_Closing(item, future))
         return future
 
+    def ask(self, decide: Callable[[list[Any]], list[Any]], item: Any) -> asyncio.Future[Any]:
+        """What the database decides. `decide` gets every item that waits for it, in one call, and gives their outcomes in
+        the same order. The future fails with LedgerUnavailable when the database does; then nothing was decided.
+        """
+        future: asyncio.Future[Any] = self._running_loop.create_future()
+        self._gather(_Asking(decide, item, future))
+        return future
+
     def behind(self, write: Callable[[list[Any]], None], row: Any) -> None:
         """Some time soon; lost if the process is killed before."""
         if not self._behind:
@@ -125,6 +139,9 @@ class Writer:
             late = []
             if reserves or closes:
                 late = self._book(reserves, closes)
+            asked = [item for item in items if type(item) is _Asking]
+            if asked:
+                self._decide(asked)
             behind = [item for item in items if type(item) is _Behind]
             if behind:
                 _write_behind(behind)
@@ -184,6 +201,24 @@ class Writer:
             closing.tries += 1
         return late
 
+    def _decide(self, asked: list[_Asking]) -> None:
+        together: dict[Callable[[list[Any]], list[Any]], list[_Asking]] = {}
+        for asking in asked:
+            together.setdefault(asking.decide, []).append(asking)
+        for decide, some in together.items():
+            try:
+                outcomes = decide([asking.item for asking in some])
+            except Exception as exc:  # noqa: BLE001 - the edge where rows are flushed
+                _reconnect()
+                if len(some) > 1 and not isinstance(exc, _PASSING):
+                    for asking in some:
+                        self._decide([asking])
+                    continue
+                logger.error("nothing can be decided: %s", exc)
+                self._answer(_fail_all, [asking.future for asking in some])
+            else:
+                self._answer(_resolve, [asking.future for asking in some], outcomes)
+
     def _answer(self, function: Callable[..., None], futures: Sequence[Any], *args: Any) -> None:
         if futures:
             try:
@@ -193,13 +228,13 @@ class Writer:
                 logger.debug("outcomes of %d bookings came after the loop ended", len(futures))
 
 
-def _resolve(futures: Sequence[asyncio.Future[Booked]], outcomes: Sequence[Booked]) -> None:
+def _resolve(futures: Sequence[asyncio.Future[Any]], outcomes: Sequence[Any]) -> None:
     for future, outcome in zip(futures, outcomes, strict=True):
         if not future.done():
             future.set_result(outcome)
 
 
-def _fail_all(futures: Sequence[asyncio.Future[Booked]]) -> None:
+def _fail_all(futures: Sequence[asyncio.Future[Any]]) -> None:
     for future in futures:
         if not future.done():
             future.set_exception(

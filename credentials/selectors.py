@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
+from datetime import date
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from msgspec import Struct
 
 from credentials.caps import NO_CAPS, Caps
-from credentials.models import TOPIC, Credential, ModelState, Provider, epoch
+from credentials.models import TOPIC, Allowance, Credential, ModelState, Provider, epoch
 from credentials.states import RESTING, State
 from gateway.lib.crypto import SecretUnreadable
 from gateway.lib.models import Revision
@@ -80,6 +82,10 @@ def usable_rows_since(revision: int) -> Changes:
         except SecretUnreadable:
             logger.error("credential %s fits none of ENCRYPTION_KEYS: left out of the pool", row.pk)
             unreadable.append(row.pk)
+    # All of those that changed: one that comes back into the pool has been forgotten there.
+    changed = Q(revision__gt=revision or -1)
+    if revision:
+        changed |= Q(credential_id__in=[row.id for row in credentials])
     models = tuple(
         ModelStateSnapshot(
             credential_id=row.credential_id,
@@ -88,7 +94,7 @@ def usable_rows_since(revision: int) -> Changes:
             until=epoch(row.until),
             revision=row.revision,
         )
-        for row in ModelState.objects.filter(revision__gt=revision or -1).order_by("pk")
+        for row in ModelState.objects.filter(changed).order_by("pk")
     )
     return Changes(tuple(credentials), models, tuple(unreadable), seen)
 
@@ -96,6 +102,17 @@ def usable_rows_since(revision: int) -> Changes:
 def snapshot_of(credential_id: int) -> CredentialSnapshot:
     """One credential, in whatever state. Raises Credential.DoesNotExist and SecretUnreadable."""
     return _snapshot(Credential.objects.get(pk=credential_id))
+
+
+def spent_ids(day: date) -> set[int]:
+    """Those whose calls of the day are used up."""
+    spent = Allowance.objects.filter(day=day, scope="", taken__gte=F("credential__calls_a_day"))
+    return set(spent.values_list("credential_id", flat=True))
+
+
+def labels_of(credential_ids: Collection[int]) -> dict[int, str]:
+    rows = Credential.objects.filter(pk__in=list(credential_ids)).only("label", "provider")
+    return {row.pk: str(row) for row in rows}
 
 
 def lent_ids() -> list[int]:

@@ -29,6 +29,8 @@ class Event(StrEnum):
     RATE = "rate"
     QUOTA = "quota"
     MODEL_MISSING = "model_missing"
+    RESTED = "rested"
+    """What it rested for is over early: a new day of the upstream's, or a quota that was looked up."""
     REVOKED = "revoked"
     """Key or grant are no longer accepted, for good."""
     ATTENTION = "attention"
@@ -60,6 +62,7 @@ _IN_USE = _BROKEN | {
     Event.RATE: State.COOLING,
     Event.QUOTA: State.EXHAUSTED,
     Event.MODEL_MISSING: State.MISSING,
+    Event.RESTED: State.ACTIVE,
 }
 
 MOVES: Mapping[State, Mapping[Event, State]] = {
@@ -82,7 +85,9 @@ MOVES: Mapping[State, Mapping[Event, State]] = {
 RESTING = frozenset({State.COOLING, State.EXHAUSTED, State.MISSING})
 """States that end by themselves at their `until`."""
 
-MODEL_EVENTS = frozenset({Event.SERVED, Event.PROBED, Event.RATE, Event.QUOTA, Event.MODEL_MISSING})
+MODEL_EVENTS = frozenset(
+    {Event.SERVED, Event.PROBED, Event.RATE, Event.QUOTA, Event.MODEL_MISSING, Event.RESTED}
+)
 """Events that may concern one model of a credential; the others always concern the whole credential."""
 
 # When the upstream gave no time (the last as CLIProxyAPI does, reference 2.8).

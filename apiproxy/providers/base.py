@@ -26,6 +26,13 @@ class Decoder(Protocol):
 
 
 class Provider(Protocol):
+    """A module may also say `STICKY = True`: its upstream keeps the conversation, so all calls of one should come with
+    the same credential."""
+
     def exchange(self, call: Call, credential: Credential, endpoints: Endpoints) -> Exchange: ...
     def decoder(self, call: Call) -> Decoder: ...
     def classify(self, answer: Answer) -> Verdict: ...
+
+
+def is_sticky(provider: Provider) -> bool:
+    return getattr(provider, "STICKY", False)

@@ -17,7 +17,9 @@ _MODEL = "gemini-2.5-pro"
 
 
 class QuotaBucket(Struct, frozen=True):
-    """`limit` and `remaining` count requests; None where Google gives only the fraction. `resets_at`: 0 for unknown."""
+    """`limit` and `remaining` count requests; None where Google gives only the fraction. `resets_at`: 0 for unknown.
+    `barred`: the account cannot use the model.
+    """
 
     model: str
     token_type: str
@@ -25,6 +27,7 @@ class QuotaBucket(Struct, frozen=True):
     remaining: int | None = None
     limit: int | None = None
     resets_at: float = 0.0
+    barred: bool = False
 
 
 def quota_request(credential: Credential, endpoints: Endpoints) -> Outgoing:
@@ -54,14 +57,16 @@ def _bucket(item: Json) -> QuotaBucket:
     fraction = item.get("remainingFraction")
     fraction = float(fraction) if isinstance(fraction, int | float) else 0.0
     remaining = _count(item.get("remainingAmount"))
+    resets_at = parse_timestamp(str(item.get("resetTime", "")))
     return QuotaBucket(
         model=str(item.get("modelId", "")),
         token_type=str(item.get("tokenType", "")),
         remaining_fraction=fraction,
         remaining=remaining,
         limit=round(remaining / fraction) if remaining is not None and fraction > 0 else None,
+        resets_at=max(resets_at or 0.0, 0.0),
         # The epoch itself was seen for a model that the account cannot use.
-        resets_at=max(parse_timestamp(str(item.get("resetTime", ""))) or 0.0, 0.0),
+        barred=resets_at == 0.0 and fraction == 0.0,
     )
 
 

@@ -41,6 +41,13 @@ class SetUp(Struct, frozen=True):
     verdict: Verdict = OK
 
 
+class Listed(Struct, frozen=True):
+    """The active projects, the one to suggest first; `verdict` is OK when they could be listed."""
+
+    projects: tuple[str, ...] = ()
+    verdict: Verdict = OK
+
+
 class _Failed(Exception):
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.reason)
@@ -70,6 +77,16 @@ def discover(
     except _Failed as failure:
         return SetUp(project=hint, tier=tier, verdict=failure.verdict)
     return SetUp(project=project, tier=tier)
+
+
+def list_projects(credential: Credential, endpoints: Endpoints) -> Generator[Ask, Answer, Listed]:
+    try:
+        found = yield from _active_projects(credential, endpoints)
+    except _Failed as failure:
+        return Listed(verdict=failure.verdict)
+    ids = [str(project["projectId"]) for project in found]
+    suggested = code_assist_projects.choose(found)
+    return Listed(tuple(sorted(ids, key=lambda name: name != suggested)))
 
 
 def enable_services(
@@ -133,6 +150,15 @@ def _onboard(
 
 
 def _own_project(credential: Credential, endpoints: Endpoints) -> Generator[Ask, Answer, str]:
+    projects = yield from _active_projects(credential, endpoints)
+    if not projects:
+        raise _Failed(_NO_PROJECT)
+    return code_assist_projects.choose(projects)
+
+
+def _active_projects(
+    credential: Credential, endpoints: Endpoints
+) -> Generator[Ask, Answer, list[Json]]:
     projects: list[Json] = []
     token = ""
     for _ in range(MAX_PROJECT_PAGES):
@@ -144,9 +170,7 @@ def _own_project(credential: Credential, endpoints: Endpoints) -> Generator[Ask,
         token = str(page.get("nextPageToken") or "")
         if not token:
             break
-    if not projects:
-        raise _Failed(_NO_PROJECT)
-    return code_assist_projects.choose(projects)
+    return projects
 
 
 def _accepted(answer: Answer) -> Json:

@@ -70,7 +70,13 @@ def judge(answer: Answer, policy: Policy) -> Verdict:
 
 
 def verdict(
-    error: GoogleError, fault: Fault, kind: str, reason: str, until: float = 0.0
+    error: GoogleError,
+    fault: Fault,
+    kind: str,
+    reason: str,
+    until: float = 0.0,
+    *,
+    guessed: bool = False,
 ) -> Verdict:
     return Verdict(
         fault=fault,
@@ -80,6 +86,7 @@ def verdict(
         status=error.status,
         until=until,
         help_url=help_url(error) if fault is Fault.DISABLE else "",
+        guessed=guessed,
     )
 
 
@@ -108,8 +115,11 @@ def _judge_reason(error: GoogleError, answer: Answer, policy: Policy) -> Verdict
     if error.reason in _REASONS:
         return verdict(error, *_REASONS[error.reason])
     if error.reason == "INSUFFICIENT_G1_CREDITS_BALANCE":
-        until = stated_reset(error, answer.received_at) or answer.received_at + policy.bare_quota_s
-        return verdict(error, Fault.COOL_DOWN, "credits", "insufficient_credits", until)
+        stated = stated_reset(error, answer.received_at)
+        until = stated or answer.received_at + policy.bare_quota_s
+        return verdict(
+            error, Fault.COOL_DOWN, "credits", "insufficient_credits", until, guessed=not stated
+        )
     if error.reason == "IAM_PERMISSION_DENIED":
         # A permission of another service, storage for one, is missing for something that the client's request names.
         permission = error.metadata.get("permission", "")
@@ -260,11 +270,11 @@ def _judge_exhausted(error: GoogleError, answer: Answer, policy: Policy) -> Verd
         return verdict(error, Fault.COOL_DOWN, "quota", "daily_quota", until)
     if stated is None and error.message == _BARE_QUOTA:
         until = now + policy.bare_quota_s
-        return verdict(error, Fault.COOL_DOWN, "quota", "quota_exhausted", until)
+        return verdict(error, Fault.COOL_DOWN, "quota", "quota_exhausted", until, guessed=True)
     until = stated or now + RATE_DEFAULT_S
     long = until - now > RATE_LONGEST_S
     kind, reason = ("quota", "quota_exhausted") if long else ("rate", "rate_limited")
-    return verdict(error, Fault.COOL_DOWN, kind, reason, until)
+    return verdict(error, Fault.COOL_DOWN, kind, reason, until, guessed=stated is None)
 
 
 def _has_no_access(error: GoogleError) -> bool:

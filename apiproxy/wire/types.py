@@ -266,7 +266,8 @@ class Verdict(Struct, frozen=True):
     capacity, credits, server, timeout, network. reason: a stable snake_case word for pages and states
     (`rate_limited`, `daily_quota`, `api_key_invalid`, `subscription_required` …). message: words that are safe to
     show to the client. until: for COOL_DOWN. whole: the credential rests for every model, not only this one.
-    help_url: where a human solves it (verification, activation).
+    guessed: the upstream named no time, so `until` is a rule of thumb. help_url: where a human solves it (verification,
+    activation).
     """
 
     fault: Fault
@@ -277,6 +278,16 @@ class Verdict(Struct, frozen=True):
     until: float = 0.0
     whole: bool = False
     help_url: str = ""
+    guessed: bool = False
+    builtin: Verdict | None = None
+    """The built-in judgement, where a rule of this site (apiproxy/rules.py) put another in its place."""
+    rule: str = ""
+    """That rule's name."""
+
+    @property
+    def explained(self) -> str:
+        """The reason, and which rule made it count."""
+        return f"{self.rule}: {self.reason}" if self.rule else self.reason
 
 
 OK = Verdict(fault=Fault.OK)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 from asgiref.sync import sync_to_async
 
+from apiproxy.rules import Rulebook
 from credentials.models import Credential, ModelState
 from credentials.services import store
 from tests.apiproxy.conftest import API_KEYS
@@ -168,8 +168,7 @@ async def test_a_listed_model_that_an_account_lacks_is_remembered(edge, fake, le
 
 
 async def test_auto_ban_takes_out_what_the_operator_listed(edge, fake, lent, key):
-    relay = edge.runtime.relay
-    relay._config = msgspec.structs.replace(relay._config, auto_ban_statuses=frozenset({429, 400}))
+    edge.runtime.relay._book = Rulebook((), {429, 400})
     fake.script("error", error="quota_minute", credential=API_KEYS[0])
     for _ in range(2):
         await edge.chat(key.text)

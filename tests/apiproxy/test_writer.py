@@ -157,3 +157,40 @@ async def test_a_row_that_cannot_be_written_costs_only_itself(writer, monkeypatc
         writer.behind(write, row)
     assert await asyncio.to_thread(done.wait, 10)
     assert rows == ["before", "after"]
+
+
+async def test_questions_that_wait_together_are_decided_together(writer):
+    asked = []
+
+    def decide(items):
+        asked.append(items)
+        return [item * 2 for item in items]
+
+    outcomes = await asyncio.gather(*(writer.ask(decide, n) for n in range(50)))
+    assert asked == [list(range(50))]
+    assert outcomes == [2 * n for n in range(50)]
+
+
+async def test_a_question_fails_in_words_when_the_database_is_away(writer):
+    failures = [OperationalError("gone")]
+
+    def decide(items):
+        if failures:
+            raise failures.pop()
+        return items
+
+    with pytest.raises(LedgerUnavailable, match="nothing was charged"):
+        await writer.ask(decide, 1)
+    assert await writer.ask(decide, 2) == 2
+
+
+async def test_a_question_that_cannot_be_decided_holds_up_no_other(writer):
+    def decide(items):
+        if "poison" in items:
+            raise DataError("no such credential")
+        return items
+
+    futures = [writer.ask(decide, item) for item in ("before", "poison", "after")]
+    before, poison, after = await asyncio.gather(*futures, return_exceptions=True)
+    assert (before, after) == ("before", "after")
+    assert isinstance(poison, LedgerUnavailable)

@@ -17,13 +17,13 @@ from pathlib import Path
 import psutil
 
 from tests import services
-from tests.bench import figures, measure, pure
+from tests.bench import figures, lending, measure, pure
 from tests.bench.figures import Row
 from tests.bench.processes import Broken
 from tests.bench.site import Site
 from tests.bench.stand import Stand, standing
 
-SECTIONS = ("calls", "postgres", "streams", "memory", "pure")
+SECTIONS = ("calls", "postgres", "streams", "memory", "lending", "pure")
 NOT_INSTALLED = "not installed"
 WANTED_FILES = 8192
 # Load per core from which the figures are more the others' than ours.
@@ -81,6 +81,9 @@ def _measure(stand: Stand, sections: tuple[str, ...] | list[str]) -> tuple[list[
             found["postgres"] = measure.postgres(stand)
         except services.Missing as exc:
             notes.append(f"The ledger on PostgreSQL is skipped: it {exc}.")
+    if "lending" in sections:
+        _say("lending")
+        found["lending"] = lending.rows(stand.folder / "lending", rounds=stand.rounds)
     if "pure" in sections:
         _say("pure")
         found["pure"] = pure.rows(stand.rounds)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from apiproxy.catalogue import Catalogue
 from apiproxy.dialects import DIALECTS
@@ -13,6 +16,7 @@ from apiproxy.pool import Pool
 from apiproxy.providers import gemini_api
 from apiproxy.wire import codec
 from apiproxy.wire.types import OK, Call, Credential, Endpoints, Head
+from credentials.caps import Caps, Hours
 from tests.bench import canned
 from tests.bench.figures import Row
 
@@ -33,16 +37,18 @@ def rows(rounds: int) -> list[Row]:
         ("read and parse an OpenAI chat of 1 kB", "per call", lambda: _parse(small), 1),
         ("read and parse an OpenAI chat of 33 kB", "per call", lambda: _parse(large), 1),
         ("write the upstream's request", "per call", lambda: _exchange(call), 1),
-        ("take a credential and give it back", "per call", _borrower(), 1),
+        ("take a credential and give it back", "of one", _borrower(1), 1),
+        ("take a credential and give it back", "of forty", _borrower(40), 1),
         ("read the upstream's answer", "per call", lambda: _decode(call), 1),
         ("render an OpenAI answer", "per call", lambda: CHAT.render(call, [reply]), 1),
         ("read a chunk and render it", "paced", _chunk_by_chunk(), 1),
         ("read a chunk and render it", "in a burst", _burst(), canned.BURST_CHUNKS),
     ]
-    return [
+    found = [
         Row(SECTION, f"{what}, {how}", None, "µs", [_us(run) / times for _ in range(rounds)])
         for what, how, run, times in cases
     ]
+    return found + _pool_rows(rounds)
 
 
 def _us(run: Callable[[], Any]) -> float:
@@ -74,10 +80,73 @@ def _decode(call: Call) -> Any:
     return decoder.close()
 
 
-def _borrower() -> Callable[[], Any]:
+def _borrower(count: int) -> Callable[[], Any]:
     pool = Pool(time.time)
-    pool.put(CREDENTIAL)
+    for pk in range(1, count + 1):
+        pool.put(msgspec.structs.replace(CREDENTIAL, id=pk))
     return lambda: pool.release(pool.acquire(canned.WHOLE, ("gemini_api",)), OK)
+
+
+_MODELS = tuple(f"gemini-model-{n}" for n in range(100))
+_CALLS = 5_000
+
+
+def _pool_rows(rounds: int) -> list[Row]:
+    """10,000 credentials and 100 models: the middle call and the slowest of a hundred."""
+    rows = []
+    for what, pool in (
+        ("all usable", _large_pool()),
+        ("99 % rest for the model", _large_pool(resting=0.99, whole=False)),
+        ("half rest for the model", _large_pool(resting=0.5, whole=False)),
+        ("99 % rest", _large_pool(resting=0.99, whole=True)),
+        ("99 % serve other models", _large_pool(other_models=0.99)),
+        ("99 % outside their hours", _large_pool(closed=0.99)),
+        ("99 % of another provider", _large_pool(elsewhere=0.99)),
+    ):
+        _call_times_us(pool)
+        times = [_call_times_us(pool) for _ in range(rounds)]
+        name = f"take one of 10,000 × 100 models and give it back, {what}"
+        for figure, place in (("p50", 0.5), ("p99", 0.99)):
+            values = [some[int(len(some) * place)] for some in times]
+            rows.append(Row(SECTION, f"{name}, {figure}", None, "µs", values, target="< 50"))
+    return rows
+
+
+def _call_times_us(pool: Pool) -> list[float]:
+    """CPU time of single calls, in order of size; the clock itself is in it."""
+    times = []
+    draw = random.Random(1)
+    for _ in range(_CALLS):
+        model = _MODELS[draw.randrange(len(_MODELS))]
+        began = time.thread_time_ns()
+        pool.release(pool.acquire(model, ("gemini_api",)), OK)
+        times.append((time.thread_time_ns() - began) / 1000)
+    return sorted(times)
+
+
+def _large_pool(
+    *,
+    resting: float = 0.0,
+    whole: bool = False,
+    other_models: float = 0.0,
+    closed: float = 0.0,
+    elsewhere: float = 0.0,
+) -> Pool:
+    """What is said of that part of its credentials; forty people lent them."""
+    draw = random.Random(2)
+    now = time.time()
+    hour = time.gmtime(now).tm_hour
+    not_now = Caps(hours=Hours((hour + 12) % 24, (hour + 13) % 24))
+    pool = Pool(time.time)
+    for pk in range(1, 10_001):
+        provider = "code_assist" if draw.random() < elsewhere else "gemini_api"
+        caps = Caps(models=("another-*",)) if draw.random() < other_models else Caps()
+        caps = not_now if draw.random() < closed else caps
+        pool.put(Credential(id=pk, provider=provider, contributor_id=pk % 40), caps=caps)
+        for scope in ("",) if whole else _MODELS:
+            if draw.random() < resting:
+                pool.rest(pk, scope, now + 24 * 3600)
+    return pool
 
 
 def _chunk_by_chunk() -> Callable[[], Any]:

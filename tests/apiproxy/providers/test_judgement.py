@@ -6,63 +6,13 @@ from apiproxy.providers import code_assist, gemini_api
 from apiproxy.wire.types import OK, Fault
 from tests.apiproxy.providers.helpers import MIDNIGHT, NOW, answer
 from tests.fakes.google_errors import ERRORS, wrap
+from tests.matrix import JSON_FORMS, MATRIX
 
 PROVIDERS = {"code_assist": code_assist, "gemini_api": gemini_api}
 HOUR = 3600
 
 CLIENT_FAULT, RETRY, REFRESH = Fault.CLIENT_FAULT, Fault.RETRY, Fault.REFRESH
 NEXT, COOL, DISABLE = Fault.NEXT_CREDENTIAL, Fault.COOL_DOWN, Fault.DISABLE
-
-# Row of the fake -> fault, kind, reason, rest in seconds.
-EXPECTED = {
-    "ca_rate_short": (COOL, "rate", "rate_limited", 1),
-    "ca_quota_daily": (COOL, "quota", "daily_quota", 47941.2),
-    "ca_quota_bare": (COOL, "quota", "quota_exhausted", 4 * HOUR),
-    "ca_quota_legacy": (COOL, "quota", "daily_quota", MIDNIGHT - NOW),
-    "ca_no_access": (COOL, "quota", "no_access", 12 * HOUR),
-    "ca_capacity_429": (RETRY, "capacity", "capacity_exhausted", None),
-    "ca_capacity_503": (RETRY, "capacity", "capacity_exhausted", None),
-    "ca_credits": (COOL, "credits", "insufficient_credits", 4 * HOUR),
-    "ca_licence": (DISABLE, "licence", "subscription_required", None),
-    "ca_named_user": (DISABLE, "licence", "named_user_required", None),
-    "ca_validation": (DISABLE, "verification", "validation_required", None),
-    "ca_tos": (DISABLE, "banned", "terms_of_service", None),
-    "ca_api_disabled": (DISABLE, "configuration", "service_disabled", None),
-    "ca_iam": (DISABLE, "configuration", "permission_denied", None),
-    "ca_bad_token": (REFRESH, "auth", "token_refused", None),
-    "ca_bad_request": (CLIENT_FAULT, "client", "invalid_request", None),
-    "ca_precondition": (NEXT, "configuration", "failed_precondition", None),
-    "ca_model_missing": (COOL, "model_missing", "model_missing", 12 * HOUR),
-    "ca_server": (RETRY, "server", "server_error", None),
-    "ca_overload": (RETRY, "server", "unavailable", None),
-    "ca_deadline": (RETRY, "timeout", "deadline_exceeded", None),
-    "ca_cancelled": (RETRY, "server", "cancelled", None),
-    "api_key_invalid": (DISABLE, "auth", "api_key_invalid", None),
-    "api_key_not_found": (DISABLE, "auth", "api_key_invalid", None),
-    "api_key_expired": (DISABLE, "auth", "api_key_invalid", None),
-    "bad_request": (CLIENT_FAULT, "client", "invalid_request", None),
-    "location": (NEXT, "location", "unsupported_location", None),
-    "bearer_refused": (DISABLE, "configuration", "credential_type_refused", None),
-    "suspended": (DISABLE, "banned", "suspended", None),
-    "service_disabled": (DISABLE, "configuration", "service_disabled", None),
-    "service_blocked": (DISABLE, "configuration", "key_service_blocked", None),
-    "referrer_blocked": (DISABLE, "configuration", "key_referrer_blocked", None),
-    "ip_blocked": (DISABLE, "configuration", "key_address_blocked", None),
-    "leaked": (DISABLE, "banned", "key_leaked", None),
-    "unregistered": (NEXT, "auth", "key_missing", None),
-    "model_missing": (COOL, "model_missing", "model_missing", 12 * HOUR),
-    "too_large": (CLIENT_FAULT, "client", "request_too_large", None),
-    "quota_minute": (COOL, "rate", "rate_limited", 56),
-    "quota_day": (COOL, "quota", "daily_quota", MIDNIGHT - NOW),
-    "quota_day_paid": (COOL, "quota", "daily_quota", MIDNIGHT - NOW),
-    "quota_tokens_minute": (COOL, "rate", "rate_limited", 42),
-    "limit_zero": (COOL, "quota", "no_access", 12 * HOUR),
-    "quota_bare": (COOL, "quota", "quota_exhausted", 600),
-    "cancelled": (RETRY, "server", "cancelled", None),
-    "server": (RETRY, "server", "server_error", None),
-    "overload": (RETRY, "capacity", "overloaded", None),
-    "deadline": (RETRY, "timeout", "deadline_exceeded", None),
-}
 
 
 def judge(case, form="object", **facts):
@@ -78,16 +28,16 @@ def judge_error(provider, status, message, *, code="", **details):
 
 
 def test_every_known_error_has_its_expectation():
-    assert set(EXPECTED) == set(ERRORS)
+    assert set(MATRIX) == set(ERRORS)
 
 
-@pytest.mark.parametrize("form", ["object", "array", "stringified", "damaged"])
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("form", JSON_FORMS)
+@pytest.mark.parametrize("name", MATRIX)
 def test_matrix(name, form):
-    fault, kind, reason, rest_s = EXPECTED[name]
+    row = MATRIX[name]
     verdict = judge(ERRORS[name], form)
-    assert (verdict.fault, verdict.kind, verdict.reason) == (fault, kind, reason)
-    assert verdict.until == pytest.approx(0 if rest_s is None else NOW + rest_s)
+    assert (verdict.fault, verdict.kind, verdict.reason) == (row.fault, row.kind, row.reason)
+    assert verdict.until == pytest.approx(row.until(NOW, MIDNIGHT))
     assert verdict.status == ERRORS[name].http
     assert not verdict.whole
     assert verdict.message
