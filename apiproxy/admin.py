@@ -3,10 +3,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apiproxy.models import CatalogueModel, ModelAlias, RequestLog, StoredImage
+from apiproxy.models import (
+    CatalogueModel,
+    ModelAlias,
+    RequestLog,
+    StoredImage,
+    UpstreamError,
+    VerdictRule,
+)
 from gateway.lib.admin import ReadOnlyAdmin
 from gateway.lib.credits import to_text
 from quotas import selectors as quota_selectors
@@ -27,6 +36,35 @@ class CatalogueModelAdmin(admin.ModelAdmin[CatalogueModel]):
 class ModelAliasAdmin(admin.ModelAdmin[ModelAlias]):
     list_display = ("pattern", "target")
     search_fields = ("pattern", "target")
+
+
+@admin.register(VerdictRule)
+class VerdictRuleAdmin(admin.ModelAdmin[VerdictRule]):
+    list_display = (
+        "position",
+        "__str__",
+        "provider",
+        "status",
+        "kind",
+        "reason",
+        "action",
+        "enabled",
+    )
+    list_display_links = ("__str__",)
+    list_filter = ("enabled", "action")
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[VerdictRule]) -> None:
+        for rule in queryset:
+            rule.delete()
+
+
+@admin.register(UpstreamError)
+class UpstreamErrorAdmin(ReadOnlyAdmin):
+    list_display = ("at", "credential_id", "model", "status", "kind", "reason", "judged", "fault")
+    list_filter = ("kind", "provider", "fault")
+    search_fields = ("=request_id", "=credential_id")
+    show_full_result_count = False
+    ordering = ("-id",)
 
 
 @admin.register(StoredImage)

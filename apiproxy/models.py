@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
 
-from gateway.lib.models import Revisioned
+from apiproxy.rules import Rule, problems
+from gateway.lib.models import Revisioned, bump
+
+PROVIDERS = ("gemini_api", "code_assist")
+"""Whose errors a rule may be about."""
 
 
 def default_capabilities() -> list[str]:
@@ -153,6 +158,31 @@ class VerdictRule(Revisioned):
 
     def __str__(self) -> str:
         return self.note or f"{self.status or 'any'} {self.kind} {self.reason}: {self.action}"
+
+    def clean(self) -> None:
+        if said := problems(self.rule, PROVIDERS):
+            raise ValidationError(said)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """The processes read the rules anew. A QuerySet's delete would pass by this."""
+        with transaction.atomic():
+            bump(self.TOPIC)
+            return super().delete(*args, **kwargs)
+
+    @property
+    def rule(self) -> Rule:
+        return Rule(
+            name=f"rule {self.pk}" if self.pk else "the new rule",
+            action=self.action,
+            provider=self.provider,
+            status=self.status,
+            kind=self.kind,
+            reason=self.reason,
+            text=self.text,
+            rest_s=self.rest_s,
+            whole=self.whole,
+            id=self.pk or 0,
+        )
 
 
 class UpstreamError(models.Model):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
-from channels.db import database_sync_to_async
-from msgspec import Struct
 
 from apiproxy.config import ProxyConfig
-from apiproxy.feed import as_credential
 from apiproxy.pool import Pool
 from apiproxy.providers import PROVIDERS
 from apiproxy.relay import Relay
@@ -20,15 +18,17 @@ from apiproxy.request import new_request_id
 from apiproxy.trace import Trace
 from apiproxy.transport import Transport
 from apiproxy.wire.types import OK, Action, Call, Credential, Head, Model, Verdict
-from credentials import selectors, services
 from credentials.states import Event, StateMove, event_of
-from gateway.lib.crypto import SecretUnreadable
+from credentials.upstream import Finding
+from credentials.words import explain
 from gateway.lib.errors import GatewayError
 
-_AT_ONCE = 4
+AT_ONCE = 4
 _MODEL = Model(id="gemini-2.5-flash", providers=("gemini_api", "code_assist"))
 
-_WORDS = {
+RESTS = frozenset({"rate", "quota", "credits"})
+"""Kinds that end by themselves: the credential is usable."""
+_VERDICTS = {
     "rate": "rate-limited",
     "quota": "rate-limited",
     "credits": "rate-limited",
@@ -41,17 +41,16 @@ _WORDS = {
     "model_missing": f"lacks {_MODEL.id}",
     "client": "refuses the probe",
 }
-
-
-class Finding(Struct, frozen=True):
-    """`verdict` is in words for people; `usable` also for one that only rests."""
-
-    credential_id: int
-    label: str
-    verdict: str
-    usable: bool
-    detail: str = ""
-    help_url: str = ""
+UNREACHABLE = "unreachable"
+_RETIRED = "retired by Google"
+_TODO = {
+    "location": (
+        "Google does not serve the place this server's calls come from: let them go out elsewhere (PROXY, or a proxy of "
+        "this credential)."
+    ),
+    "model_missing": "Its account does not have this model; others may work.",
+    UNREACHABLE: "Nothing is known against the credential: Google could not be asked. Test it again in a few minutes.",
+}
 
 
 class _Listener:
@@ -66,39 +65,54 @@ class _Listener:
         self.verdict = verdict
 
 
-async def check(config: ProxyConfig, credential_ids: Sequence[int]) -> AsyncIterator[Finding]:
-    """Probe each and record what was found; findings come as they are made."""
+async def probe(config: ProxyConfig, credentials: Sequence[Credential]) -> list[Verdict]:
+    """A verdict for each, in their order; nothing is recorded."""
     transport = Transport(config, time.time)
     await transport.start()
-    limit = asyncio.Semaphore(_AT_ONCE)
+    limit = asyncio.Semaphore(AT_ONCE)
 
-    async def one(credential_id: int) -> Finding:
+    async def one(credential: Credential) -> Verdict:
         async with limit:
-            return await _check_one(config, transport, credential_id)
+            return await _probe(config, transport, credential)
 
     try:
-        for finding in asyncio.as_completed([one(pk) for pk in credential_ids]):
-            yield await finding
+        return await asyncio.gather(*map(one, credentials))
     finally:
         await transport.stop()
 
 
-async def _check_one(config: ProxyConfig, transport: Transport, credential_id: int) -> Finding:
-    try:
-        snapshot = await database_sync_to_async(selectors.snapshot_of)(credential_id)
-    except SecretUnreadable:
-        return Finding(credential_id, "", "unreadable", False, "its secret fits none of the keys")
-    verdict = await _probe(config, transport, as_credential(snapshot))
-    await database_sync_to_async(_record)(credential_id, verdict)
+def finding(credential: Credential, verdict: Verdict) -> Finding:
+    """In words for people: what was found, and what to do now."""
     if verdict is OK:
-        return Finding(credential_id, snapshot.label, "works", True)
-    words = (
-        "retired by Google"
-        if verdict.reason == "retired_by_google"
-        else (_WORDS.get(verdict.kind, "unreachable"))
+        return Finding(credential.id, credential.label, "works", usable=True)
+    word = _VERDICTS.get(verdict.kind, UNREACHABLE)
+    if verdict.reason == "retired_by_google":
+        word = _RETIRED
+    return Finding(
+        credential.id,
+        credential.label,
+        word,
+        usable=verdict.kind in RESTS,
+        detail=_todo(verdict),
+        help_url=verdict.help_url,
     )
-    usable = verdict.kind in ("rate", "quota", "credits")
-    return Finding(credential_id, snapshot.label, words, usable, verdict.message, verdict.help_url)
+
+
+def move_of(credential_id: int, verdict: Verdict, request_id: str = "") -> StateMove | None:
+    """What the verdict of a probe means for the credential's state; None for nothing."""
+    event = Event.PROBED if verdict is OK else event_of(verdict.fault.value, verdict.kind)
+    if event is None:
+        return None
+    return StateMove(
+        credential_id=credential_id,
+        event=event,
+        model=_MODEL.id,
+        reason=verdict.reason,
+        until=verdict.until,
+        help_url=verdict.help_url,
+        request_id=request_id,
+        whole=verdict.whole or verdict is OK,
+    )
 
 
 async def _probe(config: ProxyConfig, transport: Transport, credential: Credential) -> Verdict:
@@ -137,16 +151,13 @@ async def _probe(config: ProxyConfig, transport: Transport, credential: Credenti
     return OK
 
 
-def _record(credential_id: int, verdict: Verdict) -> None:
-    event = Event.PROBED if verdict is OK else event_of(verdict.fault.value, verdict.kind)
-    if event is not None:
-        move = StateMove(
-            credential_id=credential_id,
-            event=event,
-            model=_MODEL.id,
-            reason=verdict.reason,
-            until=verdict.until,
-            help_url=verdict.help_url,
-            whole=verdict.whole or verdict is OK,
-        )
-        services.apply_verdicts(changes=[move])
+def _todo(verdict: Verdict) -> str:
+    if verdict.kind in RESTS:
+        if not verdict.until:
+            return "Nothing: it goes on by itself."
+        until = datetime.fromtimestamp(verdict.until, UTC)
+        return f"Nothing: it goes on by itself at {until:%Y-%m-%d %H:%M} UTC."
+    kind = verdict.kind if verdict.kind in _VERDICTS else UNREACHABLE
+    known = explain("needs_attention", verdict.reason)
+    general = explain("needs_attention")
+    return known.todo if known is not general else _TODO.get(kind, verdict.message)

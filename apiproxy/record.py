@@ -10,7 +10,9 @@ from django.db import connection
 from msgspec import Struct
 
 from accounts.services import mark_keys_used
+from apiproxy import tally
 from apiproxy.models import RequestLog
+from apiproxy.tally import storable
 from apiproxy.trace import Trace
 from apiproxy.wire import codec
 from apiproxy.wire.types import Fault, Verdict
@@ -109,7 +111,7 @@ def _as_move(judgement: Judgement) -> StateMove | None:
         credential_id=judgement.credential_id,
         event=event,
         model=judgement.model,
-        reason=verdict.reason,
+        reason=verdict.explained,
         until=verdict.until,
         help_url=verdict.help_url,
         request_id=judgement.request_id,
@@ -120,6 +122,7 @@ def _as_move(judgement: Judgement) -> StateMove | None:
 def write_requests(traces: list[Trace]) -> None:
     with batch() as cursor:
         insert_many(cursor, _TABLE, _COLUMNS, [_row(trace) for trace in traces])
+        tally.write(cursor, traces)
     if used := {trace.key_id for trace in traces if trace.key_id}:
         mark_keys_used(key_ids=used, at=datetime.now(UTC))
 
@@ -134,14 +137,14 @@ def _row(trace: Trace) -> tuple[Any, ...]:
         trace.dialect,
         trace.action,
         trace.model[:200],
-        _storable(trace.requested_model)[:200],
+        storable(trace.requested_model)[:200],
         trace.provider,
         trace.stream,
         trace.status,
         trace.error_code,
-        _storable(trace.error)[:500],
+        storable(trace.error)[:500],
         codec.encode(trace.attempts_as_data()).decode(),
-        codec.encode([_storable(note) for note in trace.dropped[:_MOST_NOTES]]).decode(),
+        codec.encode([storable(note) for note in trace.dropped[:_MOST_NOTES]]).decode(),
         usage.input_tokens,
         usage.cached_tokens,
         usage.output_tokens,
@@ -150,8 +153,3 @@ def _row(trace: Trace) -> tuple[Any, ...]:
         trace.first_byte_ms,
         trace.duration_ms,
     )
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL stores no NUL, and clients may name their fields so."""
-    return text.replace("\x00", "")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
+
+from apiproxy.models import UpstreamError, VerdictRule
+from credentials.models import Provider
 
 
 class OfferedModelSerializer(serializers.Serializer[Any]):
@@ -57,3 +62,143 @@ class RequestSerializer(serializers.Serializer[Any]):
     first_byte_ms = serializers.IntegerField(allow_null=True)
     duration_ms = serializers.IntegerField()
     receipt = ReceiptSerializer(allow_null=True)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A daily quota rests four hours",
+            value={
+                "position": 10,
+                "status": 429,
+                "reason": "daily_quota",
+                "action": "rest",
+                "rest_s": 14400,
+            },
+            request_only=True,
+        )
+    ]
+)
+class RuleSerializer(serializers.ModelSerializer[VerdictRule]):
+    """The first rule that matches an upstream error decides; what is empty matches everything."""
+
+    provider = serializers.ChoiceField(choices=Provider.choices, required=False, allow_blank=True)
+    locked = serializers.SerializerMethodField(
+        help_text="Set by the environment (AUTO_BAN): to be changed there."
+    )
+
+    class Meta:
+        model = VerdictRule
+        fields = (
+            "id",
+            "position",
+            "enabled",
+            "provider",
+            "status",
+            "kind",
+            "reason",
+            "text",
+            "action",
+            "rest_s",
+            "whole",
+            "note",
+            "locked",
+        )
+
+    def get_locked(self, row: VerdictRule) -> bool:
+        return row.pk is None
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            self.changed(attrs).clean()
+        except ValidationError as exc:
+            raise serializers.ValidationError(exc.messages) from exc
+        return attrs
+
+    def changed(self, attrs: dict[str, Any]) -> VerdictRule:
+        """The row as it would be; not saved."""
+        known = self.instance
+        row = VerdictRule(pk=known.pk if known else None)
+        for field in VerdictRule._meta.concrete_fields:
+            name = field.attname
+            if name in attrs or known is not None:
+                setattr(row, name, attrs.get(name, getattr(known, name, None)))
+        return row
+
+
+class DryRunSerializer(serializers.Serializer[Any]):
+    """Either the whole changed set, or one rule that is added, takes the place of another, or goes."""
+
+    rules = RuleSerializer(many=True, required=False)
+    rule = RuleSerializer(required=False)
+    replaces = serializers.IntegerField(required=False, help_text="The id of the rule it changes.")
+    deletes = serializers.IntegerField(required=False, help_text="The id of the rule that goes.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs.keys() & {"rules", "rule", "deletes"}) != 1:
+            raise serializers.ValidationError("Give one of rules, rule and deletes.")
+        return attrs
+
+
+class OutcomeSerializer(serializers.Serializer[Any]):
+    fault = serializers.CharField()
+    rest_s = serializers.IntegerField()
+    rule = serializers.CharField(help_text="Empty: the built-in judgement.")
+
+
+class SampleSerializer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    request_id = serializers.CharField()
+    credential_id = serializers.IntegerField(source="error.credential_id")
+    provider = serializers.CharField(source="error.provider")
+    model = serializers.CharField(source="error.model")
+    status = serializers.IntegerField(source="error.status")
+    kind = serializers.CharField(source="error.kind")
+    reason = serializers.CharField(source="error.reason")
+    message = serializers.CharField(source="error.message")
+    was = OutcomeSerializer()
+    would = OutcomeSerializer()
+
+
+class LentSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    label = serializers.CharField()  # type: ignore[assignment]
+
+
+class ChangeSerializer(serializers.Serializer[Any]):
+    was = serializers.CharField()
+    would = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class TrialSerializer(serializers.Serializer[Any]):
+    """`disabled`, `spared`: credentials that only the changed rules, or only those in use, take out."""
+
+    errors = serializers.IntegerField()  # type: ignore[assignment]
+    changed = serializers.IntegerField()
+    since = serializers.DateTimeField(allow_null=True)
+    changes = ChangeSerializer(many=True)
+    disabled = LentSerializer(many=True)
+    spared = LentSerializer(many=True)
+    decided = serializers.DictField(child=serializers.IntegerField())
+    samples = SampleSerializer(many=True)
+
+
+class UpstreamErrorSerializer(serializers.ModelSerializer[UpstreamError]):
+    class Meta:
+        model = UpstreamError
+        fields = (
+            "id",
+            "at",
+            "request_id",
+            "credential_id",
+            "provider",
+            "model",
+            "status",
+            "kind",
+            "reason",
+            "message",
+            "judged",
+            "fault",
+            "rest_s",
+        )

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
+from rest_framework.routers import SimpleRouter
 
-from apiproxy import views
+from apiproxy import rule_api, rule_pages, views
+
+_rules = SimpleRouter(trailing_slash=False)
+_rules.register("api/rules", rule_api.Rules, basename="api-rule")
 
 urlpatterns = [
     path("health", views.health, name="health"),
@@ -10,4 +14,9 @@ urlpatterns = [
     path("media/<path:name>", views.media, name="media"),
     path("api/models", views.Models.as_view(), name="models"),
     path("api/requests/<str:request_id>", views.RequestDetail.as_view(), name="request"),
+    path("api/upstream-errors", rule_api.UpstreamErrors.as_view(), name="upstream-errors"),
+    path("", include(_rules.urls)),
+    path("credentials/rules", rule_pages.rules, name="rules"),
+    path("credentials/rules/<int:pk>", rule_pages.rules, name="rule"),
+    path("credentials/rules/<int:pk>/delete", rule_pages.delete, name="rule-delete"),
 ]

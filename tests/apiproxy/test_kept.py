@@ -11,7 +11,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from accounts.services import issue_key
-from apiproxy.kept import KeptResponses
+from apiproxy.kept import KeptResponses, delete_expired
 from apiproxy.models import StoredResponse
 from apiproxy.tasks import delete_expired_responses
 from apiproxy.wire.types import Kept
@@ -221,7 +221,7 @@ def test_the_sweep_does_not_hold_the_database_for_long(db, django_assert_num_que
         for n in range(150)
     )
     with django_assert_num_queries(5):
-        assert delete_expired_responses() == 150
+        assert delete_expired() == 150
 
 
 async def test_nothing_is_stored_of_what_failed(ask, fake):

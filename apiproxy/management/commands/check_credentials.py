@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apiproxy import config as configuration
-from apiproxy import probe
+from apiproxy.probe import AT_ONCE
+from credentials import upstream
 from credentials.selectors import lent_ids
 
 
@@ -24,7 +23,13 @@ class Command(BaseCommand):
         wanted = options["ids"] or lent
         if unknown := sorted(set(wanted) - set(lent)):
             raise CommandError(f"there is no credential {', '.join(map(str, unknown))}")
-        findings = asyncio.run(self._check(wanted, quiet=options["json"]))
+        findings = []
+        # A few at a time, so that they are told as they are found.
+        for start in range(0, len(wanted), AT_ONCE):
+            found = upstream.current().check(wanted[start : start + AT_ONCE])
+            findings += found
+            if not options["json"]:
+                self.stdout.writelines(f"{_line(finding)}\n" for finding in found)
         usable = sum(finding.usable for finding in findings)
         if options["json"]:
             rows = [msgspec.to_builtins(finding) for finding in findings]
@@ -34,16 +39,8 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"{usable} of {len(findings)} usable")
 
-    async def _check(self, ids: list[int], *, quiet: bool) -> list[probe.Finding]:
-        findings = []
-        async for finding in probe.check(configuration.from_settings(), ids):
-            findings.append(finding)
-            if not quiet:
-                self.stdout.write(_line(finding))
-        return findings
 
-
-def _line(finding: probe.Finding) -> str:
+def _line(finding: upstream.Finding) -> str:
     words = [f"{finding.credential_id}\t{finding.verdict}\t{finding.label}"]
     if finding.detail:
         words.append(finding.detail)
