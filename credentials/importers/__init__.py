@@ -2,59 +2,86 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Iterable
 
-from credentials.importers import api_keys, archive, detect
-from credentials.importers.found import Found, Item, Unusable, shown_name
+from credentials.importers import archive
+from credentials.importers.found import Found, Item, Known, Unusable, file_name, shown_name
+from credentials.importers.reading import Reading
 
-__all__ = ["MAX_BYTES", "Found", "Item", "Unusable", "parse"]
+__all__ = [
+    "MAX_BYTES",
+    "Found",
+    "Item",
+    "Known",
+    "Unusable",
+    "file_name",
+    "is_beside_the_point",
+    "parse",
+    "parse_all",
+]
 
 MAX_BYTES = 64 * 1024 * 1024
 
 
-def parse(name: str, data: bytes) -> list[Item]:
+def parse(name: str, data: bytes, password: str = "") -> list[Item]:
     """Every credential in a file or paste, and every piece of it that cannot be used, with the reason. Never raises."""
-    source = shown_name(name)
-    if len(data) > MAX_BYTES:
-        return [Unusable(source, f"more than {MAX_BYTES} bytes")]
-    if not archive.is_archive(name, data):
-        return _parse_file(source, data)
-    items: list[Item] = []
-    for member in archive.files(source, data):
-        items += [member] if isinstance(member, Unusable) else _parse_file(*member)
-    return items or [Unusable(source, "an empty ZIP")]
+    return parse_all([(name, data)], password)
 
 
-def _parse_file(source: str, data: bytes) -> list[Item]:
-    try:
-        text = data.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        return [Unusable(source, "neither UTF-8 text nor a ZIP")]
-    if not text:
-        return [Unusable(source, "an empty file")]
-    items = _items(text, source)
-    return items or [Unusable(source, "no API key and no credential of a known format in it")]
+def parse_all(files: Iterable[tuple[str, bytes]], password: str = "") -> list[Item]:
+    """The same for several files that belong together, as those of a folder: what one tells of a credential in another
+    (gcli2api's states, a database's log) is joined. `password` opens ZIPs."""
+    reading = Reading()
+    for name, data in files:
+        source = shown_name(name)
+        if len(data) > MAX_BYTES:
+            reading.refuse(source, f"more than {MAX_BYTES} bytes")
+        elif not archive.is_archive(name, data):
+            reading.take(source, data)
+        else:
+            _unpack(reading, source, data, password)
+    return reading.items()
 
 
-def _items(text: str, source: str) -> list[Item]:
-    if text[0] not in "{[":
-        return api_keys.read(text, source=source)
-    if (values := _json_values(text)) is not None:
-        return [item for value in values for item in detect.read(value, source=source)]
-    # Long words of a broken file are as likely a client's secret as a key.
-    return api_keys.read_certain(text, source=source) or [Unusable(source, "broken JSON")]
+def _unpack(reading: Reading, source: str, data: bytes, password: str) -> None:
+    empty = True
+    for member in archive.files(source, data, password):
+        empty = False
+        if isinstance(member, Unusable):
+            reading.refuse(member.source, member.reason)
+        elif not is_beside_the_point(member[0]):
+            reading.take(*member)
+    if empty:
+        reading.refuse(source, "an empty ZIP")
 
 
-def _json_values(text: str) -> list[Any] | None:
-    """The value of a JSON text, or of each of several that follow one another; None when it is broken."""
-    decoder, values, at = json.JSONDecoder(), [], 0
-    try:
-        while at < len(text):
-            value, at = decoder.raw_decode(text, at)
-            values.append(value)
-            while at < len(text) and text[at] in " \t\r\n,":
-                at += 1
-    except (ValueError, RecursionError):
-        return None
-    return values
+# Programs and pictures: in a whole deployment they are many, and long words in them are no keys.
+_NO_DATA = (
+    ".py",
+    ".pyc",
+    ".js",
+    ".mjs",
+    ".css",
+    ".html",
+    ".sh",
+    ".ps1",
+    ".bat",
+    ".lock",
+    ".png",
+    ".jpg",
+    ".svg",
+    ".ico",
+    ".db-shm",
+    ".sqlite-shm",
+    ".sqlite3-shm",
+    ".log",
+    ".yml",
+    ".yaml",
+)
+_NO_DATA_FOLDERS = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".github"})
+
+
+def is_beside_the_point(path: str) -> bool:
+    """A file of a folder or ZIP that is passed over without a word."""
+    parts = path.replace("\\", "/").split("/")
+    return parts[-1].lower().endswith(_NO_DATA) or not _NO_DATA_FOLDERS.isdisjoint(parts)

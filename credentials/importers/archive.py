@@ -6,40 +6,58 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
+from struct import error as struct_error
+
+import pyzipper
 
 from credentials.importers.found import Unusable, shown_name
 
 MAX_FILES = 5_000
 MAX_FILE_BYTES = 2 * 1024 * 1024
+MAX_DATABASE_BYTES = 48 * 1024 * 1024
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 MAX_RATIO = 200
+DATABASES = (".db", ".db-wal", ".sqlite", ".sqlite-wal", ".sqlite3", ".sqlite3-wal", ".sql")
 _SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
+_ENCRYPTED = 1
+"""In the flags of a member."""
 _RATIO_FREE_BYTES = 64 * 1024
 """Below this size a file may be as repetitive as it likes."""
 
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    pyzipper.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+)
 
 
 def is_archive(name: str, data: bytes) -> bool:
     return data.startswith(_SIGNATURES) or name.lower().endswith(".zip")
 
 
-def files(name: str, data: bytes) -> Iterator[tuple[str, bytes] | Unusable]:
-    """(shown name, content) of each file; Unusable for what is too big, nested, encrypted or damaged."""
+def files(name: str, data: bytes, password: str = "") -> Iterator[tuple[str, bytes] | Unusable]:
+    """(shown name, content) of each file; Unusable for what is too big, nested, locked or damaged."""
     try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
-    except (*_UNREADABLE, ValueError):
+        archive = pyzipper.AESZipFile(io.BytesIO(data))
+    except (*_UNREADABLE, struct_error):
         yield Unusable(name, "not a readable ZIP")
         return
     with archive:
-        entries = [info for info in archive.infolist() if not _is_noise(info)]
+        if password:
+            archive.setpassword(password.encode())
+        entries = [info for info in archive.infolist() if not _is_noise(info.filename)]
         if len(entries) > MAX_FILES:
             yield Unusable(name, f"a ZIP may hold {MAX_FILES} files, this holds {len(entries)}")
             return
         total = 0
         for info in entries:
             shown = shown_name(f"{name}/{info.filename}")
-            content = _content(archive, info, shown)
+            content = _content(archive, info, shown, password)
             if isinstance(content, Unusable):
                 yield content
                 continue
@@ -50,19 +68,26 @@ def files(name: str, data: bytes) -> Iterator[tuple[str, bytes] | Unusable]:
             yield shown, content
 
 
-def _is_noise(info: zipfile.ZipInfo) -> bool:
-    return info.is_dir() or info.filename.startswith("__MACOSX/")
+def is_database(name: str) -> bool:
+    return name.lower().endswith(DATABASES)
 
 
-def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, shown: str) -> bytes | Unusable:
+def _is_noise(name: str) -> bool:
+    return name.endswith("/") or name.startswith("__MACOSX/")
+
+
+def _content(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, shown: str, password: str
+) -> bytes | Unusable:
     """Read at most one byte more than allowed: the sizes in the ZIP's own lists may lie."""
+    limit = MAX_DATABASE_BYTES if is_database(info.filename) else MAX_FILE_BYTES
     try:
         with archive.open(info) as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+            content = file.read(limit + 1)
     except _UNREADABLE:
-        return Unusable(shown, "encrypted or damaged")
-    if len(content) > MAX_FILE_BYTES:
-        return Unusable(shown, f"more than {MAX_FILE_BYTES} bytes")
+        return Unusable(shown, _why_locked(info, password))
+    if len(content) > limit:
+        return Unusable(shown, f"more than {limit} bytes")
     packed = max(info.compress_size, 1)
     if len(content) > _RATIO_FREE_BYTES and len(content) > packed * MAX_RATIO:
         return Unusable(
@@ -71,3 +96,11 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, shown: str) -> byt
     if is_archive(info.filename, content):
         return Unusable(shown, "a ZIP inside a ZIP: unpack it and import the inner one")
     return content
+
+
+def _why_locked(info: zipfile.ZipInfo, password: str) -> str:
+    if not info.flag_bits & _ENCRYPTED:
+        return "damaged"
+    if not password:
+        return "locked: give the password of the ZIP with it"
+    return "locked with another password, or damaged"

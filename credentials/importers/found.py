@@ -15,10 +15,36 @@ Json = dict[str, Any]
 _API_KEY = re.compile(r"AIza[0-9A-Za-z_-]{35}")
 _PROJECT = re.compile(r"[a-z][a-z0-9.:-]{4,98}[a-z0-9]")
 _MAX_NAME = 200
+_UNFIT_FOR_NAMES = re.compile(r"[\x00-\x1f\x7f\"*:<>?|\\/]")
+
+
+class Known(Struct, frozen=True):
+    """What the place it comes from knew of a credential, apart from the secret; everything may be unknown.
+
+    `state`, `reason`, `help_url`, `until` as in `credentials.states.Standing`; `rests`: models that rest, until when
+    (epoch seconds).
+    """
+
+    state: str = ""
+    reason: str = ""
+    help_url: str = ""
+    until: float = 0.0
+    rests: dict[str, float] = {}
+    email: str = ""
+    label: str = ""
+    tier: str = ""
+    preview: bool | None = None
+    weight: int = 0
+    tags: list[str] = []
+
+
+NOTHING_KNOWN = Known()
 
 
 class Found(Struct, frozen=True):
-    """A credential ready to be stored. `secret` as `credentials.models.Credential.secret`; `source`: where it stood."""
+    """A credential ready to be stored. `secret` as `credentials.models.Credential.secret`; `source`: where it stood;
+    `name`: the file name by which it was known there.
+    """
 
     provider: str
     secret: Json
@@ -26,6 +52,8 @@ class Found(Struct, frozen=True):
     project: str = ""
     email: str = ""
     label: str = ""
+    name: str = ""
+    known: Known = NOTHING_KNOWN
 
     def __repr__(self) -> str:
         return f"Found({self.provider} in {self.source!r})"
@@ -49,6 +77,12 @@ def shown_name(name: str) -> str:
     """A file name fit for a terminal, a page and a log, even when somebody named a file after a key."""
     printable = "".join(char if char.isprintable() else "?" for char in name)
     return _API_KEY.sub("AIza…", printable)[-_MAX_NAME:]
+
+
+def file_name(path: str) -> str:
+    """The last part of a path, fit to be a credential's name; "" when nothing of it is left."""
+    base = shown_name(path.replace("\\", "/").rsplit("/", 1)[-1])
+    return _UNFIT_FOR_NAMES.sub("_", base).strip(" .")[:_MAX_NAME]
 
 
 def oauth_found(

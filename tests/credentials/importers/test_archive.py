@@ -2,6 +2,7 @@ import io
 import zipfile
 
 import pytest
+import pyzipper
 
 from credentials.importers import Found, Unusable, archive, parse
 from tests.credentials.samples import adc, api_key, as_bytes, gcli2api, zipped
@@ -100,10 +101,29 @@ def damaged() -> bytes:
     return bytes(data)
 
 
-@pytest.mark.parametrize("make", [encrypted, damaged])
-def test_an_unreadable_member_is_told(make):
+@pytest.mark.parametrize(("make", "reason"), [(encrypted, "password"), (damaged, "damaged")])
+def test_an_unreadable_member_is_told(make, reason):
     (item,) = parse("b.zip", make())
-    assert item == Unusable("b.zip/a.json", "encrypted or damaged")
+    assert item.source == "b.zip/a.json"
+    assert reason in item.reason
+
+
+def test_a_locked_zip_opens_with_its_password_and_says_when_it_is_another():
+    buffer = io.BytesIO()
+    with pyzipper.AESZipFile(buffer, "w", encryption=pyzipper.WZ_AES) as locked:
+        locked.setpassword(b"open sesame")
+        locked.writestr("a.json", as_bytes(adc()))
+    (item,) = parse("b.zip", buffer.getvalue(), "open sesame")
+    assert isinstance(item, Found)
+    (item,) = parse("b.zip", buffer.getvalue(), "wrong")
+    assert "another password" in item.reason
+    (item,) = parse("b.zip", buffer.getvalue())
+    assert "give the password" in item.reason
+
+
+def test_programs_and_pictures_of_a_whole_deployment_are_passed_over():
+    data = zipped({"src/a.py": b"x = 1", ".git/HEAD": b"ref", "creds/a.json": as_bytes(adc())})
+    assert [item.source for item in parse("b.zip", data)] == ["b.zip/creds/a.json"]
 
 
 @pytest.mark.parametrize(

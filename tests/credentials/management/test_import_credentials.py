@@ -1,12 +1,16 @@
 import io
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from credentials.management.commands import import_credentials
 from credentials.models import Credential
+from credentials.services import exporting
 from tests.credentials.samples import (
     CLIENT_SECRET,
     REFRESH_TOKEN,
@@ -16,6 +20,7 @@ from tests.credentials.samples import (
     cliproxyapi,
     gcli2api,
     gemini_cli,
+    store_key,
     zipped,
 )
 
@@ -106,6 +111,46 @@ def test_a_gemini_cli_file_says_what_to_do_without_an_oauth_client(folder, setti
     with pytest.raises(CommandError):
         run(folder / "deep")
     assert "set GOOGLE_OAUTH_CLIENT_ID" in run(folder)
+
+
+def test_tags_and_a_locked_zip(tmp_path):
+    store_key(1)
+    backup = exporting.build(
+        credential_ids=[Credential.objects.get().pk],
+        format="wellspring",
+        actor="x",
+        password="correct horse battery",
+    )
+    Credential.objects.all().delete()
+    (tmp_path / "backup.zip").write_bytes(backup)
+    (tmp_path / "password").write_text("correct horse battery\n")
+    with pytest.raises(CommandError):
+        run(tmp_path / "backup.zip")
+    run(tmp_path / "backup.zip", "--password-file", tmp_path / "password", "--tag", "a,b")
+    assert Credential.objects.get().tags == ["a", "b"]
+    with pytest.raises(CommandError, match="tags"):
+        run(tmp_path / "backup.zip", "--tag", "x" * 99)
+
+
+def test_a_database_that_is_named_alone_brings_its_log(tmp_path):
+    path = tmp_path / "credentials.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE credentials (filename TEXT, credential_data TEXT)")
+        row = ("a.json", json.dumps(gcli2api()))
+        database.execute("INSERT INTO credentials VALUES (?, ?)", row)
+        database.commit()
+        assert "1 new" in run(path)
+    assert Credential.objects.get().name == "a.json"
+
+
+def test_thousands_are_stored_in_parts_and_the_progress_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(import_credentials, "_CHUNK", 2)
+    (tmp_path / "keys.txt").write_text("\n".join(map(api_key, [1, 2, 3, 1, 2])))
+    out, progress = io.StringIO(), io.StringIO()
+    call_command("import_credentials", str(tmp_path / "keys.txt"), stdout=out, stderr=progress)
+    assert "3 new, 0 updated, 2 duplicate" in out.getvalue()
+    assert progress.getvalue().split("\n")[:3] == ["2 of 5", "4 of 5", "5 of 5"]
 
 
 def test_no_secret_is_printed(folder):
