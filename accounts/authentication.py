@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hmac
-
-from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
 from accounts.models import User
+from gateway.lib import panel
 
 
 class PanelPasswordAuthentication(BaseAuthentication):
-    """`Authorization: Bearer` with PANEL_PASSWORD is an operator; without that setting, nobody is.
+    """`Authorization: Bearer` with PANEL_PASSWORD, or with a token of `POST /auth/login`, is an operator; without that setting,
+    nobody is.
 
     The operator it stands for has no row: nothing can be owned by, or written in the name of, a password.
     """
@@ -21,10 +20,10 @@ class PanelPasswordAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[User, None] | None:
         """None for any other token: another authentication may know it."""
         scheme, _, token = get_authorization_header(request).partition(b" ")
-        expected: bytes = settings.PANEL_PASSWORD.encode()
-        if not expected or scheme.lower() != b"bearer":
+        if scheme.lower() != b"bearer":
             return None
-        if not hmac.compare_digest(token.strip(), expected):
+        text = token.strip().decode("utf-8", errors="replace")
+        if not panel.is_password(text) and not panel.is_token(text):
             return None
         return _panel_operator(), None
 

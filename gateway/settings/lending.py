@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.settings import listen
 from gateway.settings.env import env
 
 # open: everybody; invite: whoever has one of LENDING_INVITE_CODES; members: whoever is signed in.
@@ -9,7 +10,11 @@ LENDING = env.str("LENDING", default="open")
 LENDING_INVITE_CODES = env.list("LENDING_INVITE_CODES", default=[])
 LENDING_MAX_PENDING = env.int("LENDING_MAX_PENDING", default=20)
 LENDING_ATTEMPTS_PER_HOUR = env.int("LENDING_ATTEMPTS_PER_HOUR", default=20)
+# Of the loopback address that Google sends a browser to which does not run on this host: it only has to look like ours.
+LENDING_LOOPBACK_PORT = listen.PORT
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=32 * 1024 * 1024)
+# Django's 100 would turn the folder of an older gateway away. Files are bounded by their bytes together.
+DATA_UPLOAD_MAX_NUMBER_FILES = 5_000
 
 AUTO_LOAD_ENV_CREDS = env.bool("AUTO_LOAD_ENV_CREDS", default=False)
 # Each variable GCLI_CREDS_<number or name> is one credential as JSON; GOOGLE_CREDENTIALS is one, as JSON or in base64.
