@@ -36,12 +36,14 @@ class SetUpResult(Struct, frozen=True):
 
 
 class Bucket(Struct, frozen=True):
-    """Reference 2.9. `remaining_calls` None: only the fraction is told. `resets_at` None: not told."""
+    """Reference 2.9. `remaining_calls` None: only the fraction is told. `resets_at` None: not told. `barred`: the account
+    cannot use the model."""
 
     model: str
     remaining_fraction: float
     remaining_calls: int | None = None
     resets_at: datetime | None = None
+    barred: bool = False
 
 
 class Upstream(Protocol):

@@ -1,5 +1,6 @@
 """Lent upstream credentials: where they stand, who lent them, how much they were used."""
 
+from credentials.models.chore import Budget, Chore
 from credentials.models.contributor import Contributor
 from credentials.models.credential import (
     CREDENTIAL_STATES,
@@ -23,6 +24,8 @@ __all__ = [
     "MODEL_STATES",
     "TOPIC",
     "Allowance",
+    "Budget",
+    "Chore",
     "Contributor",
     "Credential",
     "DailyUse",

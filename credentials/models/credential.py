@@ -137,6 +137,12 @@ class Credential(Revisioned):
         return f"<Credential {self.pk} {self.provider} {self.state}>"
 
     @property
+    def proxy_url(self) -> str:
+        """With its password; "" for none. Raises SecretUnreadable."""
+        url: str = self.proxy.open().get("url", "")
+        return url
+
+    @property
     def caps(self) -> Caps:
         hours = None
         if self.hours_from is not None and self.hours_to is not None:
