@@ -14,9 +14,17 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from credentials import services
 from credentials.importers import Item, parse
-from credentials.models import Credential, ModelState, StateChange
+from credentials.models import (
+    Contributor,
+    Credential,
+    ModelState,
+    Notice,
+    QuotaReading,
+    StateChange,
+)
 from credentials.services import Event, Outcome
 from credentials.states import IllegalMove
+from gateway.lib.admin import ReadOnlyAdmin
 from gateway.lib.crypto import SecretUnreadable
 
 if TYPE_CHECKING:
@@ -163,7 +171,9 @@ class CredentialAdmin(CredentialAdminBase):
         done = 0
         for credential in queryset:
             try:
-                services.set_state(credential_id=credential.pk, event=event)
+                services.set_state(
+                    credential_id=credential.pk, event=event, by=request.user.get_username()
+                )
                 done += 1
             except IllegalMove as exc:
                 messages.warning(request, f"{credential}: {exc}")
@@ -186,3 +196,35 @@ class StateChangeAdmin(StateChangeAdminBase):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+@admin.register(Contributor)
+class ContributorAdmin(ReadOnlyAdmin):
+    """Their link and webhook are not shown. A new link is made by the API, what they lend is managed on the pool's page."""
+
+    list_display = ("__str__", "email", "user", "created_at")
+    list_select_related = ("user",)
+    search_fields = ("name", "email", "public_id", "user__username")
+    fields = ("public_id", "name", "email", "user", "created_at")
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "kind", "credential", "sent_at", "channels", "error", "closed_at")
+    list_filter = ("kind",)
+    list_select_related = ("credential",)
+    date_hierarchy = "created_at"
+
+
+@admin.register(QuotaReading)
+class QuotaReadingAdmin(ReadOnlyAdmin):
+    list_display = (
+        "credential",
+        "model",
+        "remaining_fraction",
+        "remaining_calls",
+        "resets_at",
+        "read_at",
+    )
+    list_select_related = ("credential",)
+    search_fields = ("model", "credential__label")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.auth.forms import AuthenticationForm
 from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -11,6 +12,8 @@ from drf_spectacular.views import SpectacularAPIView
 admin.site.site_header = "Wellspring"
 admin.site.site_title = "Wellspring"
 admin.site.index_title = "Administration"
+# Everybody signs in there, stewards and members too; the admin itself still lets in operators alone.
+admin.site.login_form = AuthenticationForm
 
 urlpatterns = [
     path("", include("gateway.dashboard.urls")),

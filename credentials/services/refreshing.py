@@ -88,7 +88,10 @@ def _refresh_under_lease(credential_id: int, stale_token: str, client: GoogleCli
         raise _refused(credential_id, Event.ATTENTION, "oauth_client")
     asked_at = time.time()
     answer = client.refresh(
-        refresh_token=refresh_token, client_id=client_id, client_secret=client_secret
+        refresh_token=refresh_token,
+        client_id=client_id,
+        client_secret=client_secret,
+        proxy=credential.proxy_url,
     )
     if isinstance(answer, TokenRefusal):
         raise _failure(credential_id, answer)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 
 from django.db import transaction
 from django.utils import timezone
 
 from credentials.models import TOPIC, Credential, ModelState, StateChange, moment
+from credentials.services import leftovers
 from credentials.states import Event, IllegalMove, Standing, StateMove, advance
 from gateway.lib.models import bump
 
@@ -24,7 +26,9 @@ _MODEL_FIELDS = ["state", "reason", "until", "revision"]
 
 
 @transaction.atomic
-def apply_verdicts(changes: Sequence[StateMove], *, now: float | None = None) -> int:
+def apply_verdicts(
+    changes: Sequence[StateMove], *, now: float | None = None, by: str = "google"
+) -> int:
     """Apply them in order and give the number of rows changed; a constant number of queries.
 
     Idempotent: the same batch again changes nothing. A change that means nothing in the state its credential is in by
@@ -32,7 +36,7 @@ def apply_verdicts(changes: Sequence[StateMove], *, now: float | None = None) ->
     """
     if not changes:
         return 0
-    board = _Board(changes, now=time.time() if now is None else now)
+    board = _Board(changes, now=time.time() if now is None else now, by=by)
     for change in changes:
         board.apply(change)
     return board.save()
@@ -40,20 +44,47 @@ def apply_verdicts(changes: Sequence[StateMove], *, now: float | None = None) ->
 
 @transaction.atomic
 def set_state(
-    *, credential_id: int, event: Event, reason: str = "operator", now: float | None = None
+    *,
+    credential_id: int,
+    event: Event,
+    reason: str = "operator",
+    by: str = "operator",
+    now: float | None = None,
+    keep_secret: bool = False,
 ) -> Credential:
-    """A person's decision. Raises IllegalMove. Withdrawing destroys the secret."""
+    """A person's decision. Raises IllegalMove. Withdrawing destroys the secret, unless it is still needed to end the access
+    at Google (services/withdrawal.py).
+    """
     change = StateMove(credential_id=credential_id, event=event, reason=reason, whole=True)
-    board = _Board([change], now=time.time() if now is None else now)
+    board = _Board([change], now=time.time() if now is None else now, by=by)
     credential = board.credentials.get(credential_id)
     if credential is None:
         raise Credential.DoesNotExist(f"there is no credential {credential_id}")
     board.move_credential(credential, change)
     board.save()
     if event is Event.WITHDRAWN:
-        credential.secret = {}
-        Credential.objects.filter(pk=credential_id).update(secret=credential.secret)
+        leftovers.take_out(credential, at=board.at, keep_secret=keep_secret)
     return credential
+
+
+@transaction.atomic
+def set_states(*, credential_ids: Sequence[int], event: Event, reason: str, by: str) -> set[int]:
+    """The same decision about many, in a constant number of queries; the ids it means nothing for, or that are gone. Not for
+    withdrawing, which destroys a secret each (services/withdrawal.py).
+    """
+    changes = [
+        StateMove(credential_id=pk, event=event, reason=reason, whole=True) for pk in credential_ids
+    ]
+    board = _Board(changes, now=time.time(), by=by)
+    refused = set(credential_ids) - set(board.credentials)
+    for change in changes:
+        try:
+            if (credential := board.credentials.get(change.credential_id)) is not None:
+                board.move_credential(credential, change)
+        except IllegalMove:
+            refused.add(change.credential_id)
+    board.save_alike()
+    return refused
 
 
 class _Board:
@@ -62,8 +93,9 @@ class _Board:
     The topic's number is taken first: it makes the writers of the topic queue, so what is read here stays true.
     """
 
-    def __init__(self, changes: Sequence[StateMove], *, now: float) -> None:
+    def __init__(self, changes: Sequence[StateMove], *, now: float, by: str = "google") -> None:
         self.now = now
+        self.by = by
         self.at = moment(now) or timezone.now()
         self.revision = bump(TOPIC)
         self.credentials = Credential.objects.defer("secret").in_bulk(
@@ -123,13 +155,31 @@ class _Board:
             StateChange(
                 credential_id=change.credential_id,
                 model=model,
+                event=change.event.value,
                 from_state=before.state,
                 to_state=after.state,
                 reason=after.reason or change.reason,
                 request_id=change.request_id,
+                by=self.by,
                 at=self.at,
             )
         )
+
+    def save_alike(self) -> None:
+        """For one decision about many, after which they stand alike: an update for all instead of a value for each."""
+        alike: defaultdict[Standing, list[int]] = defaultdict(list)
+        for credential in self.changed_credentials.values():
+            alike[credential.standing].append(credential.pk)
+        for standing, ids in alike.items():
+            Credential.objects.filter(pk__in=ids).update(
+                state=standing.state.value,
+                state_reason=standing.reason,
+                state_until=moment(standing.until),
+                help_url=standing.help_url,
+                updated_at=self.at,
+                revision=self.revision,
+            )
+        StateChange.objects.bulk_create(self.history)
 
     def save(self) -> int:
         Credential.objects.bulk_update(self.changed_credentials.values(), _CREDENTIAL_FIELDS, 200)

@@ -3,8 +3,8 @@ from cryptography.fernet import Fernet
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
-from credentials import services
-from credentials.models import Credential, StateChange
+from credentials import links, services
+from credentials.models import Contributor, Credential, Notice, QuotaReading, StateChange
 from credentials.services import Event, StateMove
 from tests.credentials.samples import (
     ACCESS_TOKEN,
@@ -135,3 +135,25 @@ def test_the_list_costs_the_same_however_long_it_is(operator, django_assert_max_
         store_key(number)
     with django_assert_max_num_queries(8):
         text(operator.get(reverse(LIST)))
+
+
+def test_contributors_notices_and_readings_are_only_read_here(operator):
+    ada = Contributor.objects.create(name="Ada", webhook={"url": "https://hooks.example/s3cret"})
+    row = store_key(contributor_id=ada.pk)
+    notice = Notice.objects.create(credential=row, kind="needs_attention", words="Do this.")
+    reading = QuotaReading.objects.create(credential=row, model="pro", remaining_fraction=0.5)
+    for name, one in (("contributor", ada), ("notice", notice), ("quotareading", reading)):
+        assert text(operator.get(reverse(f"admin:credentials_{name}_changelist")))
+        page = text(operator.get(reverse(f"admin:credentials_{name}_change", args=[one.pk])))
+        for secret in ("s3cret", ada.webhook.token, links.token_of(ada)):
+            assert secret not in page
+        change = reverse(f"admin:credentials_{name}_change", args=[one.pk])
+        assert operator.post(change, {"name": "x"}).status_code == 403
+        delete = reverse(f"admin:credentials_{name}_delete", args=[one.pk])
+        assert operator.post(delete, {"post": "yes"}).status_code == 403
+
+
+def test_the_history_names_who_did_it(operator):
+    row = store_key()
+    operator.post(reverse(LIST), {"action": "disable", "_selected_action": [row.pk]})
+    assert StateChange.objects.get().by == "olga"
