@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import re
 import secrets
 import signal
 import string
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import httpx
 import psutil
 
 from tests.e2e.processes import ROOT, START_TIMEOUT_S, Child, clean_environment, eventually
+from tests.e2e.searching import leaks_in, redis_values
 from tests.fakes.google import FakeGoogle
 
 Json = dict[str, Any]
@@ -68,35 +68,39 @@ class Gateway:
         self.workers = workers
         self.data_dir = folder / "data"
         self.log = folder / "serve.log"
+        self.redis_url = redis_url
         self.planted: set[str] = set()
-        self.panel_password = self._plant("panel-" + _random(24))
+        self.panel_password = self.plant("panel-" + _random(24))
         self._seen_log_bytes = 0
-        self._env = clean_environment(
-            DJANGO_SETTINGS_MODULE="gateway.settings.base",
-            ENV_FILE="",
-            DATA_DIR=str(self.data_dir),
+        known: dict[str, str] = {
+            "DJANGO_SETTINGS_MODULE": "gateway.settings.base",
+            "ENV_FILE": "",
+            "DATA_DIR": str(self.data_dir),
             **({"DATABASE_URL": database_url} if database_url else {}),
             **({"REDIS_URL": redis_url} if redis_url else {}),
-            PANEL_PASSWORD=self.panel_password,
-            GEMINI_API_URL=google.url,
-            CODE_ASSIST_ENDPOINT=google.url,
-            OAUTH_PROXY_URL=google.url,
-            GOOGLE_AUTH_URL=f"{google.url}/o/oauth2/v2/auth",
-            GOOGLEAPIS_PROXY_URL=google.url,
-            RESOURCE_MANAGER_API_URL=google.url,
-            SERVICE_USAGE_API_URL=google.url,
-            GOOGLE_OAUTH_CLIENT_ID=OAUTH_CLIENT[0],
-            GOOGLE_OAUTH_CLIENT_SECRET=self._plant(OAUTH_CLIENT[1]),
-            FEED_INTERVAL_S="0.05",
-            SWEEP_INTERVAL_S="1",
-            HOLDER_LEASE_S=str(HOLDER_LEASE_S),
-            RETRY_429_INTERVAL="0.05",
-            STREAM_KEEPALIVE_S=str(keepalive_s),
-            UPSTREAM_READ_TIMEOUT_S=str(UPSTREAM_READ_TIMEOUT_S),
-            MAX_BODY_BYTES=str(MAX_BODY_BYTES),
-            DRAIN_TIMEOUT_S="30",
-            **settings,
-        )
+            "PANEL_PASSWORD": self.panel_password,
+            "GEMINI_API_URL": google.url,
+            "CODE_ASSIST_ENDPOINT": google.url,
+            "OAUTH_PROXY_URL": google.url,
+            "GOOGLE_AUTH_URL": f"{google.url}/o/oauth2/v2/auth",
+            "GOOGLEAPIS_PROXY_URL": google.url,
+            "RESOURCE_MANAGER_API_URL": google.url,
+            "SERVICE_USAGE_API_URL": google.url,
+            "GOOGLE_OAUTH_CLIENT_ID": OAUTH_CLIENT[0],
+            "GOOGLE_OAUTH_CLIENT_SECRET": self.plant(OAUTH_CLIENT[1]),
+            "FEED_INTERVAL_S": "0.05",
+            "SWEEP_INTERVAL_S": "1",
+            "HOLDER_LEASE_S": str(HOLDER_LEASE_S),
+            "RETRY_429_INTERVAL": "0.05",
+            "STREAM_KEEPALIVE_S": str(keepalive_s),
+            "UPSTREAM_READ_TIMEOUT_S": str(UPSTREAM_READ_TIMEOUT_S),
+            "MAX_BODY_BYTES": str(MAX_BODY_BYTES),
+            "DRAIN_TIMEOUT_S": "30",
+            # All tests lend from this machine.
+            "LENDING_ATTEMPTS_PER_HOUR": "100000",
+            "LENDING_MAX_PENDING": "1000",
+        }
+        self._env = clean_environment(**(known | settings))
         self.data_dir.mkdir(parents=True)
         self.url = ""
         self._folder = folder
@@ -120,6 +124,14 @@ class Gateway:
         self.serve.end()
         self.start()
 
+    def change_settings(self, **settings: str) -> None:
+        """For what is started from now on; "" takes one away."""
+        for name, value in settings.items():
+            if value:
+                self._env[name] = value
+            else:
+                self._env.pop(name, None)
+
     def stop(self) -> int:
         """The exit code of `serve`."""
         if self._hand:
@@ -128,8 +140,8 @@ class Gateway:
 
     # ------------------------------------------------------------------ what an operator does
 
-    def manage(self, *arguments: str, code: int = 0) -> Any:
-        """What the command says; its JSON with --json."""
+    def manage(self, *arguments: str, code: int | None = 0, errors: bool = False) -> Any:
+        """What the command says; its JSON with --json. `code` None: however it ends. `errors`: what it says of those."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -140,7 +152,11 @@ class Gateway:
             process_group=0,
             check=False,
         )
-        assert done.returncode == code, f"{arguments}: {done.stdout[-1500:]}{done.stderr[-3000:]}"
+        assert code in (None, done.returncode), (
+            f"{arguments}: {done.stdout[-1500:]}{done.stderr[-3000:]}"
+        )
+        if errors:
+            return done.stderr
         return json.loads(done.stdout) if "--json" in arguments else done.stdout
 
     def hand(self, do: str, **details: Any) -> Any:
@@ -149,11 +165,23 @@ class Gateway:
 
     def key(self, quota: float = 1000, **options: Any) -> str:
         issued = self.hand("issue_key", quota_micros=round(quota * MICROS), **options)
-        return self._plant(issued["key"])
+        return self.plant(issued["key"])
 
     def balance(self, key: str) -> Json:
         """total, used, reserved, remaining in credits."""
         return {name: micros / MICROS for name, micros in self.hand("balance", key=key).items()}
+
+    def operator(self) -> httpx.Client:
+        """A program with the panel password."""
+        client = client_of(self.url)
+        client.headers["authorization"] = f"Bearer {self.panel_password}"
+        return client
+
+    def person(self, role: str) -> tuple[str, str]:
+        """(user name, password) of somebody new who can sign in."""
+        name, password = f"{role}-{next(_numbers)}", self.plant("Pass-" + _random(20))
+        self.hand("person", username=name, password=password, role=role)
+        return name, password
 
     def lend(self, *providers: str, known: bool = True) -> list[Lent]:
         """New credentials instead of all others, known to every web process when this returns."""
@@ -176,7 +204,7 @@ class Gateway:
 
     def api_key(self, *, known: bool = True) -> str:
         """A new one of Google's form, which the fake accepts unless told otherwise."""
-        key = self._plant("AIza" + _random(35))
+        key = self.plant("AIza" + _random(35))
         if known:
             self.google.add_api_key(key)
         return key
@@ -195,10 +223,10 @@ class Gateway:
             "refresh_token": "1//" + _random(40),
             "client_id": client_id,
             "client_secret": client_secret,
-        }
+        } | account
         for name in ("access_token", "refresh_token", "client_secret"):
-            self._plant(facts[name])
-        self.google.add_account(**facts, **account)
+            self.plant(facts[name])
+        self.google.add_account(**facts)
         return facts
 
     def _credential(self, provider: str, known: bool) -> tuple[Json, Json]:
@@ -222,7 +250,12 @@ class Gateway:
             "refresh_token": login["refresh_token"],
         }
 
-    def _plant(self, secret: str) -> str:
+    def plant_issued(self) -> None:
+        """What the fake handed out since it was reset: codes and tokens are secrets as well."""
+        known = self.google.directory
+        self.planted |= {*known.codes, *known.access_tokens, *known.refresh_tokens}
+
+    def plant(self, secret: str) -> str:
         """It must never lie in clear in a log or the database."""
         self.planted.add(secret)
         return secret
@@ -300,17 +333,15 @@ class Gateway:
         return said.decode(errors="replace")
 
     def leaks(self) -> list[str]:
-        """Where planted secrets lie in clear: the rows of the database, and the files of DATA_DIR and the log."""
-        places = {"database": self.hand("dump").encode()}
+        """Where planted secrets lie in clear: the rows of the database, the files of DATA_DIR, the log, and Redis."""
+        places = [("database", self.hand("dump").encode())]
         for file in (*self.data_dir.rglob("*"), self.log):
-            if file.is_file():
-                places[file.name] = file.read_bytes()
-        pattern = re.compile(b"|".join(re.escape(secret.encode()) for secret in self.planted))
-        return [
-            f"{place}: {found[0][:12].decode()}…"
-            for place, content in places.items()
-            if (found := pattern.search(content))
-        ]
+            with suppress(FileNotFoundError):  # a message that was taken meanwhile
+                if file.is_file():
+                    places.append((file.name, file.read_bytes()))
+        if self.redis_url:
+            places += redis_values(self.redis_url)
+        return leaks_in(places, self.planted)
 
 
 def client_of(url: str, **options: Any) -> httpx.Client:

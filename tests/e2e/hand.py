@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import timedelta
 from typing import Any
 
 import django
@@ -14,13 +15,14 @@ import django
 django.setup()
 
 from django.db import connection, transaction  # noqa: E402
+from django.db.models import Count, F  # noqa: E402
 
 from accounts import services as accounts  # noqa: E402
 from accounts.keys import public_id_of  # noqa: E402
-from accounts.models import ApiKey  # noqa: E402
+from accounts.models import ApiKey, User  # noqa: E402
 from apiproxy.models import CatalogueModel, RequestLog  # noqa: E402
 from credentials import services as credentials  # noqa: E402
-from credentials.models import Credential, ModelState  # noqa: E402
+from credentials.models import Allowance, Credential, Draining, Flow, ModelState  # noqa: E402
 from credentials.states import Event  # noqa: E402
 from quotas import selectors as quotas  # noqa: E402
 from quotas.models import Balance, Entry, Hold, Price  # noqa: E402
@@ -107,6 +109,68 @@ def states(ids: list[int]) -> list[Json]:
     ]
 
 
+def person(username: str, password: str, role: str) -> None:
+    """Somebody who can sign in."""
+    User.objects.create_user(
+        username=username,
+        password=password,
+        role=role,
+        is_staff=role == "operator",
+        is_superuser=role == "operator",
+    )
+
+
+def pool_counts() -> Json:
+    """How many credentials are in each state."""
+    return dict(Credential.objects.values_list("state").annotate(Count("pk")).order_by())
+
+
+def tell_contributors() -> int:
+    """What upkeep does every few minutes."""
+    return credentials.notify_due()
+
+
+def decide(credential_id: int, event: str) -> None:
+    """As an operator on a page would."""
+    credentials.set_state(credential_id=credential_id, event=Event(event))
+
+
+def limit(credential_id: int, **limits: Any) -> None:
+    """As the contributor on the private page would."""
+    credentials.set_limits(credential_id=credential_id, limits=limits)
+
+
+def taken(credential_id: int) -> int:
+    """How many of a capped credential's calls are taken, as a whole."""
+    rows = Allowance.objects.filter(credential=credential_id, scope="")
+    return sum(rows.values_list("taken", flat=True))
+
+
+def draining(credential_id: int) -> list[int]:
+    """How many calls each process still runs with it."""
+    return list(Draining.objects.filter(credential=credential_id).values_list("calls", flat=True))
+
+
+def age_flows(minutes: int) -> None:
+    """As if every attempt to lend had begun that much earlier."""
+    earlier = timedelta(minutes=minutes)
+    Flow.objects.update(expires_at=F("expires_at") - earlier, created_at=F("created_at") - earlier)
+
+
+def sealed() -> list[Json]:
+    """What is stored of every credential, as it is stored."""
+    rows = Credential.objects.order_by("pk")
+    return [
+        {"id": row.pk, "secret": row.secret.token, "state": row.state, "reason": row.state_reason}
+        for row in rows
+    ]
+
+
+def store_all(stored: list[Json]) -> list[int]:
+    """Beside those that are there."""
+    return [credentials.store(**one).pk for one in stored]
+
+
 def log_rows() -> int:
     return RequestLog.objects.count()
 
@@ -142,6 +206,16 @@ ACTIONS = {
         holds,
         reserved,
         states,
+        tell_contributors,
+        person,
+        pool_counts,
+        decide,
+        limit,
+        taken,
+        draining,
+        age_flows,
+        sealed,
+        store_all,
         log_rows,
         logged,
         dump,

@@ -16,72 +16,9 @@ from tests.e2e.dialects import (
 )
 from tests.e2e.processes import eventually
 from tests.fakes.google_errors import ERRORS
+from tests.matrix import CLIENT_FAULTS, MATRIX
 
 UNHARMED = ("active", None)
-EXPIRED = ("expired", None)
-ATTENTION = ("needs_attention", None)
-COOLING = ("active", "cooling")
-EXHAUSTED = ("active", "exhausted")
-MISSING = ("active", "missing")
-
-# row: (state of the credential, its state for the model; status when there is no other credential)
-MATRIX = {
-    # The client's own fault.
-    "bad_request": (UNHARMED, 400),
-    "too_large": (UNHARMED, 413),
-    "ca_bad_request": (UNHARMED, 400),
-    # The key or the grant is gone.
-    "api_key_invalid": (EXPIRED, 503),
-    "api_key_not_found": (EXPIRED, 503),
-    "api_key_expired": (EXPIRED, 503),
-    "ca_bad_token": (EXPIRED, 503),
-    # Only its owner can mend it.
-    "bearer_refused": (ATTENTION, 503),
-    "suspended": (ATTENTION, 503),
-    "service_disabled": (ATTENTION, 503),
-    "service_blocked": (ATTENTION, 503),
-    "referrer_blocked": (ATTENTION, 503),
-    "ip_blocked": (ATTENTION, 503),
-    "leaked": (ATTENTION, 503),
-    "ca_licence": (ATTENTION, 503),
-    "ca_named_user": (ATTENTION, 503),
-    "ca_validation": (ATTENTION, 503),
-    "ca_tos": (ATTENTION, 503),
-    "ca_api_disabled": (ATTENTION, 503),
-    "ca_iam": (ATTENTION, 503),
-    # Nobody's fault that we could tell.
-    "unregistered": (UNHARMED, 503),
-    "location": (UNHARMED, 503),
-    "ca_precondition": (UNHARMED, 503),
-    # The account lacks the model.
-    "model_missing": (MISSING, 404),
-    "ca_model_missing": (MISSING, 404),
-    # Limits.
-    "quota_minute": (COOLING, 429),
-    "quota_tokens_minute": (COOLING, 429),
-    "ca_rate_short": (COOLING, 429),
-    "quota_day": (EXHAUSTED, 429),
-    "quota_day_paid": (EXHAUSTED, 429),
-    "limit_zero": (EXHAUSTED, 429),
-    "quota_bare": (EXHAUSTED, 429),
-    "ca_quota_daily": (EXHAUSTED, 429),
-    "ca_quota_bare": (EXHAUSTED, 429),
-    "ca_quota_legacy": (EXHAUSTED, 429),
-    "ca_no_access": (EXHAUSTED, 429),
-    "ca_credits": (EXHAUSTED, 429),
-    # The upstream's own trouble.
-    "overload": (UNHARMED, 503),
-    "ca_overload": (UNHARMED, 503),
-    "ca_capacity_429": (UNHARMED, 503),
-    "ca_capacity_503": (UNHARMED, 503),
-    "server": (UNHARMED, 502),
-    "ca_server": (UNHARMED, 502),
-    "cancelled": (UNHARMED, 502),
-    "ca_cancelled": (UNHARMED, 502),
-    "deadline": (UNHARMED, 504),
-    "ca_deadline": (UNHARMED, 504),
-}
-CLIENT_FAULTS = {name for name, (_, status) in MATRIX.items() if status in (400, 413)}
 FORMS = ("array", "stringified", "damaged")
 SAMPLE = (
     "api_key_invalid",
@@ -98,6 +35,12 @@ SAMPLE = (
 )
 
 
+def expected_of(name):
+    """(state of the credential, its state for the model)."""
+    row = MATRIX[name]
+    return row.credential, None if row.model == "active" else row.model
+
+
 def check_state(gateway, lent, expected, request_id):
     """Verdicts are written behind, after the answer and before the call's row of the request log."""
     state, model_state = expected
@@ -106,7 +49,7 @@ def check_state(gateway, lent, expected, request_id):
         [found] = gateway.hand("states", ids=[lent.id])
         return found["state"] == state and found["models"].get(MODEL, [None])[0] == model_state
 
-    if expected is UNHARMED:
+    if expected == UNHARMED:
         gateway.explained(request_id)
         assert seen()
     else:
@@ -121,9 +64,8 @@ def check_two_credentials(gateway, google, http, name, *, dialect, stream, **opt
     key = gateway.key()
     response = ask(http, dialect, key, stream=stream)
     assert google.calls(credential=first.name)
-    expected, status = MATRIX[name]
     if name in CLIENT_FAULTS:
-        error_of(response, dialect, status)
+        error_of(response, dialect, MATRIX[name].status)
         assert not google.calls(credential=second.name)
         assert gateway.balance(key)["remaining"] == 1000
     else:
@@ -131,7 +73,7 @@ def check_two_credentials(gateway, google, http, name, *, dialect, stream, **opt
         said = events_of(response.text) if stream else response.json()
         assert "hello" in (dialect.stream_text(said) if stream else dialect.text(said))
         assert gateway.balance(key)["used"] == 2
-    check_state(gateway, first, expected, response.headers["x-request-id"])
+    check_state(gateway, first, expected_of(name), response.headers["x-request-id"])
     [beside] = gateway.hand("states", ids=[second.id])
     assert (beside["state"], beside["models"]) == ("active", {})
 
@@ -162,13 +104,12 @@ def test_what_the_client_is_told_when_there_is_no_other(gateway, google, http, n
     [lent] = gateway.lend(ERRORS[name].upstream)
     google.script("error", error=name, project="planted-project", key="AIzaPlantedKeyInTheMessage")
     key = gateway.key()
-    expected, status = MATRIX[name]
     response = ask(http, OPENAI, key)
-    error = error_of(response, OPENAI, status)
+    error = error_of(response, OPENAI, MATRIX[name].status)
     for secret in (lent.name, "AIzaPlanted", "planted-project", "681255809395", google.url):
         assert secret not in error["message"]
     assert gateway.balance(key)["remaining"] == 1000
-    check_state(gateway, lent, expected, response.headers["x-request-id"])
+    check_state(gateway, lent, expected_of(name), response.headers["x-request-id"])
 
 
 @only_postgres

@@ -68,7 +68,9 @@ def test_what_one_process_learns_of_a_credential_the_other_knows(
     google.script("error", credential=first.name, error=error)
     key = gateway.key()
     one, other = lanes
-    assert ask(one, OPENAI, key).status_code == 200
+    # Either of them may be the first that a process tries.
+    for _ in range(2):
+        assert ask(one, OPENAI, key).status_code == 200
     assert len(google.calls(credential=first.name)) == 1
     eventually(
         lambda: gateway.hand("states", ids=[first.id])[0]["models"].get(MODEL),
@@ -78,7 +80,7 @@ def test_what_one_process_learns_of_a_credential_the_other_knows(
     for _ in range(4):
         assert ask(other, OPENAI, key).status_code == 200
     assert len(google.calls(credential=first.name)) == 1
-    assert len(google.calls(credential=second.name)) == 5
+    assert len(google.calls(credential=second.name)) == 6
 
 
 @only_postgres

@@ -78,10 +78,24 @@ def _ca_no_access(case: ErrorCase, facts: Facts) -> Json:
     return status_body(case.http, case.status, message, failure)
 
 
-def _ca_capacity(case: ErrorCase, facts: Facts) -> Json:
-    info = error_info("MODEL_CAPACITY_EXHAUSTED", CODE_ASSIST_DOMAIN, model=facts.model)
-    message = f"No capacity available for model {facts.model} on the server"
-    return status_body(case.http, case.status, message, info, retry_info(facts.retry_in(9)))
+def _ca_no_access_violation(case: ErrorCase, facts: Facts) -> Json:
+    """Only the violation says so."""
+    violation = {
+        "quotaMetric": f"{CODE_ASSIST_DOMAIN}/generate_requests",
+        "quotaDimensions": {"model": facts.model},
+        "description": f"Quota exceeded for {facts.model}, limit: 0",
+    }
+    failure = {"@type": RPC + "QuotaFailure", "violations": [violation, violation]}
+    return status_body(case.http, case.status, "You exceeded your current quota.", failure)
+
+
+def _ca_capacity(reason: str) -> Builder:
+    def build(case: ErrorCase, facts: Facts) -> Json:
+        info = error_info(reason, CODE_ASSIST_DOMAIN, model=facts.model)
+        message = f"No capacity available for model {facts.model} on the server"
+        return status_body(case.http, case.status, message, info, retry_info(facts.retry_in(9)))
+
+    return build
 
 
 def _ca_api_disabled(case: ErrorCase, facts: Facts) -> Json:
@@ -140,8 +154,10 @@ ROWS: dict[str, Row] = {
     "ca_quota_bare": (429, _EXHAUSTED, "quota", plain(_BARE_QUOTA)),
     "ca_quota_legacy": (429, _EXHAUSTED, "quota", _ca_legacy),
     "ca_no_access": (429, _EXHAUSTED, "model", _ca_no_access),
-    "ca_capacity_429": (429, _EXHAUSTED, "capacity", _ca_capacity),
-    "ca_capacity_503": (503, "UNAVAILABLE", "capacity", _ca_capacity),
+    "ca_no_access_violation": (429, _EXHAUSTED, "model", _ca_no_access_violation),
+    "ca_capacity_429": (429, _EXHAUSTED, "capacity", _ca_capacity("MODEL_CAPACITY_EXHAUSTED")),
+    "ca_capacity_503": (503, "UNAVAILABLE", "capacity", _ca_capacity("MODEL_CAPACITY_EXHAUSTED")),
+    "ca_capacity_exceeded": (429, _EXHAUSTED, "capacity", _ca_capacity("MODEL_CAPACITY_EXCEEDED")),
     "ca_credits": (
         429,
         _EXHAUSTED,
@@ -198,6 +214,17 @@ ROWS: dict[str, Row] = {
     ),
     "ca_api_disabled": (403, _DENIED, "forbidden", _ca_api_disabled),
     "ca_iam": (403, _DENIED, "forbidden", _ca_iam),
+    "ca_permission": (403, _DENIED, "forbidden", plain("The caller does not have permission")),
+    "ca_credentials_missing": (
+        401,
+        "UNAUTHENTICATED",
+        "auth",
+        plain(
+            "Request is missing required authentication credential. Expected OAuth 2 access token, "
+            "login cookie or other valid authentication credential.",
+            error_info("CREDENTIALS_MISSING", "googleapis.com", service=CODE_ASSIST_DOMAIN),
+        ),
+    ),
     "ca_bad_token": (
         401,
         "UNAUTHENTICATED",
@@ -231,6 +258,31 @@ ROWS: dict[str, Row] = {
             reason="badRequest",
         ),
     ),
+    "ca_not_repeating": (
+        400,
+        _ARGUMENT,
+        "client",
+        plain(
+            "Invalid value at 'request.contents' (type.googleapis.com/google.cloud.Content), "
+            "Proto field is not repeating, cannot start list.",
+            reason="badRequest",
+        ),
+    ),
+    "ca_vertex_argument": (
+        400,
+        _ARGUMENT,
+        "client",
+        plain(
+            "Unable to submit request because it must have a text parameter. Learn more: "
+            "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/gemini"
+        ),
+    ),
+    "ca_location": (
+        400,
+        "FAILED_PRECONDITION",
+        "environment",
+        plain("User location is not supported for the API use."),
+    ),
     "ca_precondition": (
         400,
         "FAILED_PRECONDITION",
@@ -249,6 +301,12 @@ ROWS: dict[str, Row] = {
         "UNAVAILABLE",
         "server",
         plain("The service is currently unavailable.", reason="backendError"),
+    ),
+    "ca_model_overloaded": (
+        503,
+        "UNAVAILABLE",
+        "capacity",
+        plain("The model is overloaded. Please try again later.", reason="backendError"),
     ),
     "ca_deadline": (
         504,

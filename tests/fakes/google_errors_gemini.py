@@ -117,6 +117,21 @@ ROWS: dict[str, Row] = {
         "environment",
         plain("User location is not supported for the API use."),
     ),
+    "billing": (
+        400,
+        "FAILED_PRECONDITION",
+        "environment",
+        plain(
+            "Gemini API free tier is not available in your country. Please enable billing on your "
+            "project in Google AI Studio."
+        ),
+    ),
+    "payload": (
+        400,
+        _ARGUMENT,
+        "client",
+        plain("Request payload size exceeds the limit: 20971520 bytes."),
+    ),
     "bearer_refused": (
         401,
         "UNAUTHENTICATED",
@@ -246,6 +261,15 @@ ROWS: dict[str, Row] = {
         "UNAVAILABLE",
         "capacity",
         plain("The model is overloaded. Please try again later."),
+    ),
+    "high_demand": (
+        503,
+        "UNAVAILABLE",
+        "capacity",
+        plain(
+            "This model is currently experiencing high demand. Spikes in demand are usually "
+            "temporary. Please try again later."
+        ),
     ),
     "deadline": (
         504,

@@ -12,6 +12,8 @@ REASONS = {
     "ca_quota_daily": "QUOTA_EXHAUSTED",
     "ca_quota_legacy": "RATE_LIMIT_EXCEEDED",
     "ca_capacity_429": "MODEL_CAPACITY_EXHAUSTED",
+    "ca_capacity_exceeded": "MODEL_CAPACITY_EXCEEDED",
+    "ca_credentials_missing": "CREDENTIALS_MISSING",
     "ca_capacity_503": "MODEL_CAPACITY_EXHAUSTED",
     "ca_credits": "INSUFFICIENT_G1_CREDITS_BALANCE",
     "ca_licence": "SUBSCRIPTION_REQUIRED",

@@ -50,4 +50,4 @@ def test_a_private_redis_answers_and_is_gone_afterwards(redis_url):
 def test_a_missing_server_skips_a_developers_test_and_fails_the_pipelines(monkeypatch, ci, outcome):
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome.Exception, match="no redis-server is installed"):
-        services._give_up("no redis-server is installed")
+        services.give_up("no redis-server is installed")
