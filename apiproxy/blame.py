@@ -91,6 +91,9 @@ def error_of(verdict: Verdict, call: Call, now: float) -> GatewayError:
             return UpstreamTimeout(message)
         case "network" if verdict.reason == StreamBroken.code:
             return StreamBroken(message)
+        case "network" if verdict.reason == ProxyFailed.code:
+            # How this site reaches the upstream is nothing a client can act on.
+            return UpstreamUnreachable("the upstream cannot be reached just now: try again")
         case "network":
             return UpstreamUnreachable(message)
         case "server" if verdict.reason == "empty_answer":

@@ -104,6 +104,7 @@ class Feed:
     def _read(self, beating: bool) -> selectors.Changes:
         if beating:
             quota_services.beat(holder_id=self._holder_id)
+        self._recorder.reading()
         return selectors.changes_since(self._seen)
 
     async def _apply(self, changes: selectors.Changes) -> None:
@@ -129,7 +130,7 @@ class Feed:
 
     async def _let_others_go_on(self) -> None:
         # What this process learnt a moment ago is newer than what it just read.
-        for judgement in self._recorder.unwritten:
+        for judgement in self._recorder.unread():
             self._pool.apply(judgement.credential_id, judgement.model, judgement.verdict)
         await asyncio.sleep(0)
 

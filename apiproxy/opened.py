@@ -51,7 +51,6 @@ class Opened:
     def __init__(
         self,
         referee: Referee,
-        provider: Provider,
         call: Call,
         lease: Lease,
         attempt: Attempt,
@@ -65,7 +64,8 @@ class Opened:
         self._broken: Verdict | None = None
         self._drained = False
         self._ended = False
-        self.provider = provider
+        self.provider: Provider
+        """Who asks the upstream knows it."""
         self.call = call
         self.lease = lease
         self.attempt = attempt

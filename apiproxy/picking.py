@@ -11,7 +11,6 @@ from apiproxy.providers.base import Provider, is_sticky
 from apiproxy.trace import Skip, Trace
 from apiproxy.wire import codec
 from apiproxy.wire.types import Call
-from credentials.caps import next_upstream_midnight
 from credentials.services.permits import Permit, Refusal
 
 # While the only credential is being tried, others wait: it mostly answers within a moment.
@@ -68,8 +67,7 @@ class Picker:
 
     def _skip(self, lease: Lease, refusal: Refusal, trace: Trace) -> None:
         """Nobody's failure: the next one is asked, and the request's explanation says why."""
-        until = next_upstream_midnight(self._clock()) if refusal.spent else refusal.until
-        self._pool.refuse(lease, refusal.scope, until, spent=refusal.spent)
+        self._pool.refuse(lease, refusal.scope, refusal.until, spent=refusal.spent)
         reason = "cap_reached" if refusal.spent else "being_tried"
         trace.skipped.append(Skip(lease.credential.id, lease.credential.provider, reason))
 

@@ -1,8 +1,9 @@
 """Which credential is next. In memory, synchronous, the clock injected: no lock, no I/O. Pure.
 
 Choice: usable for the model, then whoever has given the least of what they offered (see `lanes`). A credential whose rest
-is over is half-open: it takes one call at a time until one is answered. What changes with time stands in heaps of
-alarms, one for whole credentials and one a model, and is seen to by the calls that it concerns.
+is over is half-open: it takes one call at a time until one is answered. When somebody is back stands in heaps of alarms,
+one for whole credentials and one a model, and is seen to by the calls that it concerns; whose hours are over is found
+when it would be next.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from fnmatch import fnmatchcase
+from operator import attrgetter
 from zlib import crc32
 
 import msgspec
@@ -20,21 +22,31 @@ from msgspec import Struct
 from apiproxy.lanes import Lane, Member, Standing
 from apiproxy.wire.types import Credential, Fault, Verdict
 from credentials.caps import NO_CAPS, Caps, window
+from credentials.states import ROUNDED_S
 from gateway.lib.errors import PoolExhausted
 
 WHOLE = ""
-"""The scope of what concerns a credential for every model; any other scope is the name of a model."""
+"""The scope of what concerns a credential for every model; any other scope is the name of a model, or the glob of a cap
+that is used up."""
 
 _FULL_SHARE_CALLS = 1000
 """A day's calls from which on a cap is no reason to spare a credential: about what Google gives an account."""
-_MOST_LANES = 128
+# A lane has a pointer and a place for each credential. A catalogue of hundreds of models keeps a lane for each; where all
+# do not fit, the one that was not used for longest is made anew when it is asked for.
+_LANES_BYTES = 64 * 2**20
+_PLACE_BYTES = 9
+_MOST_LANES = 1024
+_FEWEST_LANES = 128
 _MOST_ROUTES = 4096
 _MOST_ROTATIONS = 1024
-# So many alarms a call sees to; the others wait for the next ones, unless there is nobody to take this one.
-_ALARMS_A_CALL = 4
-_ALL = 1 << 60
+# So many alarms a call sees to, as all may be due at once; more, step by step, when there is nobody to take it.
+_ALARMS_A_CALL = 1
+_ALARMS_A_STEP = 16
+# For each thousand credentials looked at, which takes about a millisecond: a twentieth of the time at most.
+_BACK_KEPT_S = 0.02
 _LONGEST_GUESS_S = {"quota": 24 * 3600.0, "credits": 24 * 3600.0}
 _LONGEST_GUESSED_RATE_S = 3600.0
+_last_use = attrgetter("last_use")
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _SILVER = math.sqrt(2) - 1
 
@@ -59,16 +71,14 @@ class BeingTried(PoolExhausted):
 
 
 class Pool:
-    def __init__(
-        self, clock: Callable[[], float], *, calls_per_rotation: int = 0, seed: float = 0.0
-    ) -> None:
-        """`calls_per_rotation`: so many calls of a model in a row go to one credential; 0 for off. `seed`, 0 to 1, shifts
-        the turns, so that processes that start together do not all begin with the same credential."""
+    def __init__(self, clock: Callable[[], float], *, calls_per_rotation: int = 0) -> None:
+        """`calls_per_rotation`: so many calls of a model in a row go to one credential; 0 for off."""
         self._clock = clock
         self._calls_per_rotation = calls_per_rotation
-        self._seed = seed
         self._members: dict[int, Member] = {}
         self._slots: list[Member | None] = []
+        self._free_slots: list[int] = []
+        self._joined = 0
         self._providers: Counter[str] = Counter()
         self._lent_by: Counter[tuple[str, int]] = Counter()
         self._logins: dict[str, set[int]] = {}
@@ -76,13 +86,15 @@ class Pool:
         self._lanes: dict[tuple[tuple[str, ...], str, frozenset[str]], Lane] = {}
         self._routes: dict[tuple[tuple[str, ...], str], Lane] = {}
         self._globs: Counter[str] = Counter()
-        """What contributors allow, and how many of them do."""
+        """What contributors allow or limit, and how many of them do."""
         self._apart: Counter[str] = Counter()
         """Models for which credentials stand otherwise than as a whole, and how many do."""
         self._alarms: dict[str, list[tuple[float, int]]] = {WHOLE: []}
         self._rotations: OrderedDict[tuple[tuple[str, ...], str], tuple[int, int]] = OrderedDict()
-        self._backs: dict[tuple[tuple[str, ...], str], tuple[float, bool]] = {}
-        """When somebody is back: worked out once for as long as nothing changes."""
+        self._backs: dict[Lane, tuple[float, bool]] = {}
+        """When somebody is back: worked out once for as long as nothing changes, and in a large pool for a while longer."""
+        self._backs_outdated = False
+        self._backs_kept_until = 0.0
 
     # What is known of the credentials
 
@@ -99,8 +111,13 @@ class Pool:
             self._share_login(member, login)
         self._set_period(member)
         if known is None:
-            member.tag = self._phase(credential) * member.period
+            member.move_to(self._phase(credential) * member.period)
         self._review(member, self._clock())
+
+    def renew(self, credential: Credential) -> None:
+        """Take its new token or project. Nothing for one that has left meanwhile: it may be paused or taken back."""
+        if (member := self._members.get(credential.id)) is not None:
+            member.credential = credential
 
     def remove(self, credential_id: int) -> None:
         """Calls in flight go on; `draining` says how many."""
@@ -110,15 +127,15 @@ class Pool:
         self._leave(member)
         self._allow(member, NO_CAPS)
         self._share_login(member, "")
-        for model in list(member.models):
-            self._forget(member, model)
+        for scope in list(member.scopes):
+            self._forget(member, scope)
         del self._members[credential_id]
-        self._slots[member.slot] = None
+        self._vacate(member.slot)
         self._providers[member.credential.provider] -= 1
         self._lent_by[_lender(member.credential)] -= 1
         if member.in_flight:
             self._draining[credential_id] = member.in_flight
-        self._backs.clear()
+        self._backs_outdated = True
 
     def get(self, credential_id: int) -> Credential | None:
         member = self._members.get(credential_id)
@@ -128,12 +145,12 @@ class Pool:
         """Rest for a model, or as a whole; half-open afterwards, at once for an `until` in the past. 0: it is known to
         work."""
         member = self._members.get(credential_id)
-        if member is None or (not until and scope and scope not in member.models):
+        if member is None or (not until and scope and scope not in member.scopes):
             return
         standing = self._standing(member, scope)
         if not until:
             standing.recover()
-        elif until != standing.rest_until:
+        elif not standing.rest_until <= until < standing.rest_until + ROUNDED_S:
             now = self._clock()
             standing.rest_until = until
             standing.rest_s = max(until - now, 0.0)
@@ -168,12 +185,11 @@ class Pool:
         lane = self._routes.get((providers, model)) or self._route(providers, model)
         lane.last_use = now
         self._wake_for(lane, now, _ALARMS_A_CALL)
-        member = self._choose(lane, model, exclude, sticky)
-        if member is None:
-            self._wake_for(lane, now, _ALL)
-            member = self._choose(lane, model, exclude, sticky)
-            if member is None:
+        member = self._choose(lane, model, exclude, sticky, now)
+        while member is None:
+            if not self._wake_for(lane, now, _ALARMS_A_STEP):
                 raise self._exhausted(lane, model, now)
+            member = self._choose(lane, model, exclude, sticky, now)
         member.took_call(lane.present)
         trying = self._begin_trying(member, model, now)
         limits = member.caps.limits(model) if member.counted else ()
@@ -206,12 +222,11 @@ class Pool:
             self._drain(lease.credential.id)
             return
         member.in_flight -= 1
-        scope = lease.model if scope else WHOLE
-        standing = self._standing(member, scope)
-        if spent:
-            standing.spent_until = until
-        else:
-            standing.held_until = until
+        if not spent:
+            self._standing(member, scope).held_until = until
+        elif lease.limits == member.caps.limits(lease.model):  # as it was asked for
+            # By its glob: clients can make up names that fit it without end.
+            self._standing(member, scope).spent_until = until
         self._end_trying(member, lease, False)
         self._review_scope(member, scope)
 
@@ -220,7 +235,7 @@ class Pool:
         member = self._members.get(credential_id)
         if member is None:
             return
-        for scope in (WHOLE, *member.models):
+        for scope in (WHOLE, *member.scopes):
             standing = self._standing(member, scope)
             if standing.spent_until:
                 standing.spent_until = 0.0
@@ -235,14 +250,20 @@ class Pool:
             scope = WHOLE if verdict.whole else model
             if verdict.guessed:
                 verdict = self._guess_again(member, scope, verdict)
-            self.rest(credential_id, scope, verdict.until)
+            standing = self._look_up(member, scope)
+            # A short limit met by a call that was under way does not shorten a long rest.
+            self.rest(
+                credential_id, scope, max(verdict.until, standing.rest_until if standing else 0.0)
+            )
         elif verdict.fault is Fault.DISABLE:
             self.remove(credential_id)
         elif verdict.fault is Fault.OK:
             now = self._clock()
             for scope in (WHOLE, model):
                 standing = self._look_up(member, scope)
-                if standing is not None and standing.half_open and standing.rest_until <= now:
+                if standing is None or not standing.half_open:
+                    continue
+                if standing.rest_until <= now + ROUNDED_S:
                     standing.recover()
                     self._review_scope(member, scope)
         return verdict
@@ -256,18 +277,22 @@ class Pool:
     def usable(self, model: str, providers: Collection[str]) -> int:
         """How many credentials could take a call of the model now."""
         now = self._clock()
+        lane = self._route(tuple(providers), model)
         return sum(
-            member.credential.provider in providers
-            and member.caps.serves(model)
-            and self._back_at(member, model, now) <= now
+            lane.admits(member) and self._back_at(member, lane, now) <= now
             for member in self._members.values()
         )
 
     def has(self, model: str, providers: tuple[str, ...], exclude: Collection[int]) -> bool:
         """Whether another one could take the call now."""
+        now = self._clock()
         lane = self._route(providers, model)
-        self._wake_for(lane, self._clock(), _ALL)
-        return lane.next(exclude) is not None
+        while (member := lane.next(exclude)) is None or member.closes_at <= now:
+            if member is not None:
+                self._review(member, now)
+            elif not self._wake_for(lane, now, _ALARMS_A_STEP):
+                return False
+        return True
 
     def in_flight(self) -> int:
         running = sum(member.in_flight for member in self._members.values())
@@ -285,17 +310,26 @@ class Pool:
     # Joining, sharing
 
     def _join(self, credential: Credential) -> Member:
-        member = Member(credential, len(self._slots))
+        slot = self._free_slots.pop() if self._free_slots else len(self._slots)
+        if slot == len(self._slots):
+            self._slots.append(None)
+        self._joined += 1
+        self._slots[slot] = member = Member(credential, slot, self._joined)
         member.in_flight = self._draining.pop(credential.id, 0)
-        self._slots.append(member)
         self._members[credential.id] = member
         self._providers[credential.provider] += 1
         return member
 
+    def _vacate(self, slot: int) -> None:
+        self._slots[slot] = None
+        self._free_slots.append(slot)
+        for lane in self._lanes.values():
+            lane.vacate(slot)
+
     def _phase(self, credential: Credential) -> float:
         """Multiples of the golden section lie apart however many there are."""
         lender = _lender(credential)
-        turn = self._lent_by[lender] * _GOLDEN + credential.contributor_id * _SILVER + self._seed
+        turn = self._lent_by[lender] * _GOLDEN + credential.contributor_id * _SILVER
         self._lent_by[lender] += 1
         return turn % 1.0
 
@@ -303,8 +337,8 @@ class Pool:
         """Take new caps; `_review` lets it back in."""
         self._leave(member)
         known = set(self._globs)
-        self._globs.subtract(set(member.caps.models))
-        self._globs.update(set(caps.models))
+        self._globs.subtract(_globs_of(member.caps))
+        self._globs.update(_globs_of(caps))
         self._globs = +self._globs
         if known != set(self._globs):
             self._routes.clear()
@@ -313,8 +347,10 @@ class Pool:
                     del self._lanes[key]
         member.caps = caps
         member.counted = caps.counted
-        for scope in (WHOLE, *member.models):
-            self._standing(member, scope).spent_until = 0.0
+        member.whole.spent_until = 0.0
+        for scope in list(member.scopes):
+            member.scopes[scope].spent_until = 0.0
+            self._review_scope(member, scope)
 
     def _share_login(self, member: Member, login: str) -> None:
         before, member.login = member.login, login
@@ -338,7 +374,8 @@ class Pool:
             share /= len(self._logins[member.login])
         period = 1.0 / share
         # The same place in a longer period. Tags never fall, so in a shorter one its turn comes when it would have.
-        member.tag += member.tag % member.period * max(period / member.period - 1.0, 0.0)
+        longer = max(period / member.period - 1.0, 0.0)
+        member.move_to(member.tag + member.tag % member.period * longer)
         member.period = period
 
     # Lanes
@@ -359,7 +396,7 @@ class Pool:
         return lane
 
     def _new_lane(self, providers: tuple[str, ...], model: str, matched: frozenset[str]) -> Lane:
-        if len(self._lanes) >= _MOST_LANES:
+        if len(self._lanes) >= self._most_lanes:
             oldest = min(self._lanes, key=lambda key: self._lanes[key].last_use)
             del self._lanes[oldest]
             self._routes.clear()
@@ -369,7 +406,7 @@ class Pool:
             [
                 member
                 for member in self._members.values()
-                if member.open and lane.admits(member) and not _blocked(member, model, now)
+                if member.open and lane.admits(member) and not lane.blocks(member, now)
             ]
         )
         alike = [other for other in self._lanes.values() if other.providers == providers]
@@ -377,22 +414,29 @@ class Pool:
             lane.present = max(alike, key=lambda other: other.last_use).present
         return lane
 
+    @property
+    def _most_lanes(self) -> int:
+        fitting = _LANES_BYTES // (_PLACE_BYTES * max(len(self._slots), 1))
+        return max(_FEWEST_LANES, min(fitting, _MOST_LANES))
+
     def _matched(self, model: str) -> frozenset[str]:
         return frozenset(glob for glob in self._globs if fnmatchcase(model, glob))
-
-    def _lanes_for(self, member: Member) -> Iterator[Lane]:
-        return (lane for lane in self._lanes.values() if lane.admits(member))
 
     def _enter(self, member: Member, now: float) -> None:
         if member.open:
             return
         member.open = True
-        lanes = list(self._lanes_for(member))
-        if any(lane.live for lane in lanes):
-            member.catch_up(max(lanes, key=lambda lane: lane.last_use).present)
+        lanes = [lane for lane in self._lanes.values() if lane.admits(member)]
+        if lanes:
+            present = max(lanes, key=_last_use).present
+            if any(lane.live for lane in lanes):
+                member.catch_up(present)
+            else:  # it is its turn, as there is nobody else
+                member.move_to(max(member.tag, present))
+        if member.scopes:
+            lanes = [lane for lane in lanes if not lane.blocks(member, now)]
         for lane in lanes:
-            if not _blocked(member, lane.model, now):
-                lane.add(member)
+            lane.add(member)
 
     def _leave(self, member: Member) -> None:
         if not member.open:
@@ -404,102 +448,117 @@ class Pool:
     # Standings
 
     def _look_up(self, member: Member, scope: str) -> Standing | None:
-        return member.models.get(scope) if scope else member.whole
+        return member.scopes.get(scope) if scope else member.whole
 
     def _standing(self, member: Member, scope: str) -> Standing:
         if not scope:
             return member.whole
-        standing = member.models.get(scope)
+        standing = member.scopes.get(scope)
         if standing is None:
-            standing = member.models[scope] = Standing()
+            standing = member.scopes[scope] = Standing()
             self._apart[scope] += 1
             if self._apart[scope] == 1:
                 # Its calls need a lane of their own from now on.
                 self._routes.clear()
         return standing
 
-    def _forget(self, member: Member, model: str) -> None:
-        del member.models[model]
-        self._apart[model] -= 1
-        if not self._apart[model]:
-            del self._apart[model]
-            self._alarms.pop(model, None)
+    def _forget(self, member: Member, scope: str) -> None:
+        del member.scopes[scope]
+        self._apart[scope] -= 1
+        if not self._apart[scope]:
+            del self._apart[scope]
+            self._alarms.pop(scope, None)
 
     def _review_scope(self, member: Member, scope: str) -> None:
         if scope:
-            self._review_model(member, scope, self._clock())
+            self._review_part(member, scope, self._clock())
         else:
             self._review(member, self._clock())
 
     def _review(self, member: Member, now: float) -> None:
         """Let it in or out as it stands now, and look again when that changes by itself."""
-        self._backs.clear()
+        self._backs_outdated = True
         whole = member.whole
         inside, changes_at = window(member.caps.hours, now)
-        member.closed_until = 0.0 if inside else changes_at
         if whole.blocked(now) or not inside or member.caps.calls_a_day == 0:
             self._leave(member)
-            self._look_again(WHOLE, member, max(whole.blocked_until(), member.closed_until), now)
+            opens_at = 0.0 if inside else changes_at
+            self._look_again(WHOLE, member, max(whole.blocked_until(), opens_at), now)
         else:
+            member.closes_at = changes_at
             self._enter(member, now)
-            self._look_again(WHOLE, member, changes_at, now)
 
-    def _review_model(self, member: Member, model: str, now: float) -> None:
-        self._backs.clear()
-        standing = member.models.get(model)
+    def _review_part(self, member: Member, scope: str, now: float) -> None:
+        """The same for a model, or for those that fit a glob."""
+        self._backs_outdated = True
+        standing = member.scopes.get(scope)
         if standing is None:
             return
-        blocked = standing.blocked(now)
         if member.open:
             for lane in self._lanes.values():
-                if lane.model == model:
-                    if blocked:
-                        lane.drop(member)
-                    elif lane.admits(member):
-                        lane.add(member)
-        if blocked:
-            self._look_again(model, member, standing.blocked_until(), now)
-        elif standing.half_open:
-            return
-        else:
-            self._forget(member, model)
+                if not lane.concerns(scope):
+                    continue
+                if lane.blocks(member, now):
+                    lane.drop(member)
+                elif lane.admits(member):
+                    member.catch_up(lane.present)
+                    lane.add(member)
+        if standing.blocked(now):
+            self._look_again(scope, member, standing.blocked_until(), now)
+        elif not standing.half_open:
+            self._forget(member, scope)
 
     def _look_again(self, scope: str, member: Member, at: float, now: float) -> None:
         standing = self._standing(member, scope)
         if now < at < math.inf and not (now < standing.alarm_at <= at):
             standing.alarm_at = at
-            heapq.heappush(self._alarms.setdefault(scope, []), (at, member.slot))
+            alarms = self._alarms.setdefault(scope, [])
+            heapq.heappush(alarms, (at, member.slot))
+            if len(alarms) > 4 * len(self._members) + 64:
+                alarms[:] = {alarm for alarm in alarms if self._still_set(scope, *alarm)}
+                heapq.heapify(alarms)
 
-    def _wake_for(self, lane: Lane, now: float, most: int) -> None:
-        alarms = self._alarms[WHOLE]
-        if alarms and alarms[0][0] <= now:
-            self._wake(WHOLE, now, most)
+    def _still_set(self, scope: str, at: float, slot: int) -> bool:
+        """Another alarm may have been set since, or the credential may have left."""
+        member = self._slots[slot]
+        standing = None if member is None else self._look_up(member, scope)
+        return standing is not None and standing.alarm_at == at
+
+    def _wake_for(self, lane: Lane, now: float, most: int) -> bool:
+        """Whether any alarm was due."""
+        due = self._wake(WHOLE, now, most)
         if lane.model:
-            self._wake(lane.model, now, most)
+            due = self._wake(lane.model, now, most) or due
+        for glob in lane.matched:
+            due = self._wake(glob, now, most) or due
+        return due
 
-    def _wake(self, scope: str, now: float, most: int) -> None:
+    def _wake(self, scope: str, now: float, most: int) -> bool:
         alarms = self._alarms.get(scope)
+        if not alarms or alarms[0][0] > now:
+            return False
         while alarms and alarms[0][0] <= now and most:
             most -= 1
             _, slot = heapq.heappop(alarms)
-            member = self._slots[slot]
-            if member is None:
-                continue
-            if scope:
-                self._review_model(member, scope, now)
-            else:
-                self._review(member, now)
+            if (member := self._slots[slot]) is not None:
+                self._review_scope(member, scope)
+        return True
 
     # One call
 
     def _choose(
-        self, lane: Lane, model: str, exclude: Collection[int], sticky: str
+        self, lane: Lane, model: str, exclude: Collection[int], sticky: str, now: float
     ) -> Member | None:
-        if sticky:
-            return lane.bound(crc32(sticky.encode()), exclude)
-        if self._calls_per_rotation:
-            return self._rotate(lane, model, exclude)
-        return lane.next(exclude)
+        while True:
+            if sticky:
+                member = lane.bound(crc32(sticky.encode()), exclude)
+            elif self._calls_per_rotation:
+                member = self._rotate(lane, model, exclude)
+            else:
+                member = lane.next(exclude)
+            if member is None or now < member.closes_at:
+                return member
+            self._review(member, now)
 
     def _rotate(self, lane: Lane, model: str, exclude: Collection[int]) -> Member | None:
         key = (lane.providers, model)
@@ -521,11 +580,11 @@ class Pool:
             trying = (WHOLE,)
             member.whole.trying = True
             self._review(member, now)
-        standing = member.models.get(model)
+        standing = member.scopes.get(model)
         if standing is not None and standing.half_open:
             trying += (model,)
             standing.trying = True
-            self._review_model(member, model, now)
+            self._review_part(member, model, now)
         return trying
 
     def _end_trying(self, member: Member, lease: Lease, works: bool) -> bool:
@@ -558,16 +617,14 @@ class Pool:
         rest_s = max(verdict.until - now, min(2 * standing.rest_s, longest))
         return msgspec.structs.replace(verdict, until=now + rest_s)
 
-    def _back_at(self, member: Member, model: str, now: float) -> float:
-        """When it may take a call of the model, as far as that is known; infinity while it is being tried."""
+    def _back_at(self, member: Member, lane: Lane, now: float) -> float:
+        """When it may take a call of the lane, as far as that is known; infinity while it is being tried."""
         if member.caps.calls_a_day == 0 or member.whole.trying:
             return math.inf
         inside, changes_at = window(member.caps.hours, now)
-        at = max(member.whole.blocked_until(), 0.0 if inside else changes_at)
-        standing = member.models.get(model)
-        if standing is None:
-            return at
-        return math.inf if standing.trying else max(at, standing.blocked_until())
+        return max(
+            member.whole.blocked_until(), 0.0 if inside else changes_at, lane.back_at(member)
+        )
 
     def _exhausted(self, lane: Lane, model: str, now: float) -> PoolExhausted:
         if lane.live:
@@ -576,13 +633,7 @@ class Pool:
             return PoolExhausted(
                 f"nobody has lent a credential that serves {model} yet: ask the operator of this site"
             )
-        key = (lane.providers, model)
-        back = self._backs.get(key)
-        if back is None:
-            if len(self._backs) >= _MOST_ROUTES:
-                self._backs.clear()
-            back = self._backs[key] = self._first_back(lane, model, now)
-        at, being_tried = back
+        at, being_tried = self._known_back(lane, now)
         if being_tried:
             return BeingTried(
                 f"the only credential that serves {model} is being tried after a rest: try again in 2 s",
@@ -598,17 +649,31 @@ class Pool:
             retry_after_s=wait,
         )
 
-    def _first_back(self, lane: Lane, model: str, now: float) -> tuple[float, bool]:
+    def _known_back(self, lane: Lane, now: float) -> tuple[float, bool]:
+        """As `_first_back`, but where much changes not everybody is looked at for each call."""
+        if self._backs_outdated and now >= self._backs_kept_until:
+            self._backs.clear()
+            self._backs_outdated = False
+            self._backs_kept_until = now
+        back = self._backs.get(lane)
+        if back is None:
+            if len(self._backs) > len(self._lanes):
+                self._backs.clear()
+            back = self._backs[lane] = self._first_back(lane, now)
+            self._backs_kept_until += len(self._members) // 1000 * _BACK_KEPT_S
+        return back
+
+    def _first_back(self, lane: Lane, now: float) -> tuple[float, bool]:
         """(when the first one is back, whether one is being tried)"""
         at, being_tried = math.inf, False
         for member in self._members.values():
-            if not (lane.admits(member) and member.caps.serves(model)):
+            if not lane.admits(member):
                 continue
-            standings = [s for s in (member.whole, member.models.get(model)) if s is not None]
+            standings = [s for s in (member.whole, member.scopes.get(lane.model)) if s is not None]
             if any(s.trying or s.held_until > now for s in standings):
                 being_tried = True
             else:
-                at = min(at, self._back_at(member, model, now))
+                at = min(at, self._back_at(member, lane, now))
         return at, being_tried
 
 
@@ -616,6 +681,5 @@ def _lender(credential: Credential) -> tuple[str, int]:
     return credential.provider, credential.contributor_id
 
 
-def _blocked(member: Member, model: str, now: float) -> bool:
-    standing = member.models.get(model) if model else None
-    return standing is not None and standing.blocked(now)
+def _globs_of(caps: Caps) -> set[str]:
+    return {*caps.models, *(glob for glob, _ in caps.model_calls_a_day)}

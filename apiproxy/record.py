@@ -69,6 +69,8 @@ class Recorder:
         self._strangers = 0
         self.unwritten: list[Judgement] = []
         """Verdicts that the database may not have yet, oldest first."""
+        self._written: list[Judgement] = []
+        """Those it has since the feed last began to read."""
 
     def finished(self, trace: Trace) -> None:
         if trace.error_code != AuthenticationFailed.code or self._takes_stranger(trace.started_at):
@@ -97,9 +99,20 @@ class Recorder:
             apply_verdicts(changes=moves)
         finally:
             # Also after a failure: a verdict held for ever would overrule an operator's later word.
+            self._written += judgements
             for judgement in judgements:
                 with suppress(ValueError):
                     self.unwritten.remove(judgement)
+
+    def reading(self) -> None:
+        """The feed begins to read: what is written by now it will see."""
+        self._written.clear()
+
+    def unread(self) -> list[Judgement]:
+        """Verdicts that what the feed read last may not show, oldest first."""
+        # In this order: the writer's thread may move some meanwhile, and one may come twice but none be missed.
+        unwritten = tuple(self.unwritten)
+        return [*self._written, *unwritten]
 
 
 def _as_move(judgement: Judgement) -> StateMove | None:

@@ -107,10 +107,7 @@ class Relay:
                 pauses += 1
             lease, permit = await self._pick(call, trace, tried, last)
             tried.add(lease.credential.id)
-            upstream = (lease.credential.provider, call.model.id)
-            if SCHEMAS not in mended and self._refusals.get(upstream):
-                _apply(older_schemas(call.body), call, mended, trace)
-            opened = await self._attempt(call, lease, permit, trace, tried)
+            opened = await self._attempt(call, lease, permit, trace, tried, mended)
             if isinstance(opened, Opened):
                 return opened
             last = opened
@@ -118,7 +115,7 @@ class Relay:
                 if last.rule:
                     break  # the site wants it handed over as it is
                 if knows_no_json_schema(last):
-                    self._refusals[upstream] = True
+                    self._refusals[lease.credential.provider, call.model.id] = True
                 if not _apply(mend(call.body, last, mended), call, mended, trace):
                     break
                 # The credential may be used again: it was not its fault.
@@ -143,14 +140,24 @@ class Relay:
         return pause * random.uniform(0.7, 1.3)
 
     async def _attempt(
-        self, call: Call, lease: Lease, permit: Permit, trace: Trace, tried: Collection[int]
+        self,
+        call: Call,
+        lease: Lease,
+        permit: Permit,
+        trace: Trace,
+        tried: Collection[int],
+        mended: set[str],
     ) -> Opened | Verdict:
         """Either an answer with content in hand, which keeps the lease, or the verdict that ended the attempt."""
         attempt = Attempt(lease.credential.id, lease.credential.provider)
         trace.attempts.append(attempt)
-        provider = self._providers[lease.credential.provider]
-        opened = Opened(self, provider, call, lease, attempt, trace.request_id, permit)
+        opened = Opened(self, call, lease, attempt, trace.request_id, permit)
+        # Nothing before this may fail: from here on the lease goes back whatever happens.
         try:
+            opened.provider = self._providers[lease.credential.provider]
+            upstream = (lease.credential.provider, call.model.id)
+            if SCHEMAS not in mended and self._refusals.get(upstream):
+                _apply(older_schemas(call.body), call, mended, trace)
             verdict = await self._send(opened, tried, fresh_token=False)
             if verdict is not None and verdict.fault is Fault.REFRESH:
                 verdict = await self._send(opened, tried, fresh_token=True)
@@ -159,12 +166,12 @@ class Relay:
             if verdict is not None and verdict.builtin is None:
                 # What was judged without an answer: the network, a token, nothing at all.
                 verdict = self._by_rule(opened, verdict)
+            if verdict is None:
+                self._answered(opened)
+                return opened
         except BaseException:
             opened.end(None)
             raise
-        if verdict is None:
-            self._answered(opened)
-            return opened
         opened.end(verdict)
         return verdict
 

@@ -110,7 +110,7 @@ class Renewal:
                 message="the login service of the upstream does not answer: try again",
             )
         renewed = as_credential(snapshot)
-        self._pool.put(renewed)
+        self._pool.renew(renewed)
         return renewed
 
     async def _discover(self, credential: Credential) -> Renewed:
@@ -128,7 +128,7 @@ class Renewal:
             credential_id=credential.id, project=found.project, tier=found.tier
         )
         renewed = msgspec.structs.replace(credential, project=found.project)
-        self._pool.put(renewed)
+        self._pool.renew(renewed)
         return renewed
 
     async def _enable_services(self, credential: Credential, project: str) -> None:

@@ -93,6 +93,8 @@ MODEL_EVENTS = frozenset(
 # When the upstream gave no time (the last as CLIProxyAPI does, reference 2.8).
 _DEFAULT_REST_S = {State.COOLING: 60, State.EXHAUSTED: 3600, State.MISSING: 12 * 3600}
 _LONGEST_REST_S = 366 * 24 * 3600
+ROUNDED_S = 1.0
+"""Rests are kept in whole seconds, rounded up: by so much one may be over earlier than its `until` says."""
 MAX_REASON = 80
 MAX_HELP_URL = 500
 
@@ -155,7 +157,7 @@ def move(current: State, event: Event) -> State:
 
 def advance(standing: Standing, change: StateMove, now: float) -> Standing:
     """The standing after the change; the same object when nothing changes. Raises IllegalMove."""
-    if change.event is Event.SERVED and standing.rests(now):
+    if change.event is Event.SERVED and standing.rests(now + ROUNDED_S):
         return standing  # answered by a call that began before the rest
     lapsed = standing.state in RESTING and not standing.rests(now)
     state = move(State.ACTIVE if lapsed else standing.state, change.event)

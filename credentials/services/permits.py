@@ -16,7 +16,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 from msgspec import Struct
 
+from credentials.caps import next_upstream_midnight
 from credentials.models import Allowance, Credential, Draining, ModelState, ProbeClaim
+from credentials.states import ROUNDED_S
 from gateway.lib.sql import Cursor, batch
 
 CLAIM_S = 30.0
@@ -52,11 +54,12 @@ class Permit(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """`spent`: the cap of the scope is used up; otherwise another call tries the credential: ask again at `until`."""
+    """`spent`: the cap of the scope is used up until the day it was asked for ends; otherwise another call tries the
+    credential. `until`: epoch seconds, when to ask again."""
 
     scope: str
     spent: bool
-    until: float = 0.0
+    until: float
 
 
 def grant(asks: Sequence[Ask]) -> list[Permit | Refusal]:
@@ -105,6 +108,7 @@ def _claim(cursor: Cursor, asks: Sequence[Ask], refusals: dict[int, Refusal]) ->
         now = asks[place].now
         # Another process may have found out already, and that it rests again.
         rests, of_scope = (_RESTS, (scope,)) if scope else (_RESTS_WHOLE, ())
+        surely_rests = _moment(now + ROUNDED_S)
         cursor.execute(
             f"INSERT INTO {_CLAIM} (credential_id, model, until) SELECT %s, %s, %s "
             f"WHERE NOT EXISTS ({rests}) "
@@ -116,7 +120,7 @@ def _claim(cursor: Cursor, asks: Sequence[Ask], refusals: dict[int, Refusal]) ->
                 _moment(now + CLAIM_S),
                 credential_id,
                 *of_scope,
-                _moment(now),
+                surely_rests,
                 _moment(now),
             ),
         )
@@ -155,7 +159,8 @@ def _take(cursor: Cursor, asks: Sequence[Ask], refusals: dict[int, Refusal]) -> 
                 taken.setdefault(place, []).append(scope)
                 continue
             full.add((credential_id, scope, day, calls))
-        refusals[place] = Refusal(scope, spent=True)
+        until = next_upstream_midnight(asks[place].now)
+        refusals[place] = Refusal(scope, spent=True, until=until)
         for other in taken.pop(place, ()):
             _put_back(cursor, credential_id, other, day)
         _unclaim_all(cursor, asks[place])

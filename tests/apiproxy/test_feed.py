@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from functools import partial
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError, connection
 
-from apiproxy import runtime, selectors
+from apiproxy import feed, runtime, selectors
 from apiproxy.models import CatalogueModel
 from credentials.models import Credential
 from credentials.services import apply_verdicts, set_state
@@ -74,6 +76,41 @@ async def test_what_this_process_just_learnt_is_not_undone_by_what_it_reads(edge
     assert usable(edge) == 0
     await sync_to_async(lambda: Credential.objects.get(pk=lent[0]).save())()
     await update(edge)
+    assert usable(edge) == 0
+
+
+async def test_what_is_learnt_and_written_while_a_reading_runs_is_not_undone_by_it(
+    edge, fake, lent, key, monkeypatch
+):
+    await edge.runtime.feed.stop()
+    await update(edge)
+    fake.script("error", error="quota_minute")
+    read = selectors.changes_since
+    has_read, may_go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slowly(seen):
+        Credential.objects.get(pk=lent[0]).save()
+        changes = read(seen)
+        loop.call_soon_threadsafe(has_read.set)
+        may_go_on.wait(10)
+        return changes
+
+    monkeypatch.setattr(selectors, "changes_since", slowly)
+    monkeypatch.setattr(
+        feed, "database_sync_to_async", partial(sync_to_async, thread_sensitive=False)
+    )
+    reading = asyncio.ensure_future(update(edge))
+    await has_read.wait()
+    await edge.chat(key.text)
+    await edge.settled()
+    assert usable(edge) == 0
+    may_go_on.set()
+    await reading
+    assert usable(edge) == 0
+    monkeypatch.setattr(selectors, "changes_since", read)
+    await update(edge)
+    assert edge.runtime.recorder.unread() == []
     assert usable(edge) == 0
 
 

@@ -209,6 +209,20 @@ class TestSlowLogin:
             "active"
         }
 
+    async def test_a_refresh_leaves_the_caps_as_they_are(self, edge, fake, accounts, key):
+        pks = await read(lambda: list(Credential.objects.values_list("pk", flat=True)))
+        await read(lambda: [change(pk, calls_a_day=3) for pk in pks])
+        await edge.runtime.feed.update()
+        edge.runtime.feed._apply_credential = lambda snapshot: None  # no news come in between
+        for n in (1, 2):
+            fake.expire(f"ya29.{n}")
+        for _ in range(2):
+            assert (await edge.chat(key.text)).status == 200
+        assert fake.refreshes()
+        lease = edge.runtime.pool.acquire(MODEL, ("code_assist",))
+        assert lease.limits == (("", 3),)
+        edge.runtime.pool.release(lease, None)
+
     async def test_who_has_no_other_waits(self, edge, fake, accounts, key):
         for n in (1, 2):
             fake.expire(f"ya29.{n}")

@@ -53,7 +53,7 @@ async def test_alone_it_answers_in_words_without_the_address(edge, fake, lent, k
         await give(lent[1], "")
         answer = await edge.chat(key.text)
     assert (answer.status, "127.0.0.1" in answer.body.decode()) == (502, False)
-    assert "the proxy of this credential" in answer.json["error"]["message"]
+    assert "the upstream cannot be reached just now" in answer.json["error"]["message"]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ async def test_a_refresh_that_meets_a_broken_proxy_blames_nobody(far_edge, fake,
     await give(login, proxy.url_with("bob", "wrong"))
     answer = await far_edge.chat(key.text)
     assert answer.status == 502
-    assert "the proxy of this credential" in answer.json["error"]["message"]
+    assert "the upstream cannot be reached just now" in answer.json["error"]["message"]
     assert (await standing(far_edge))["login"][:2] == ("cooling", "proxy_failed")
     assert fake.calls("token") == []
 

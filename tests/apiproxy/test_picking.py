@@ -96,12 +96,16 @@ async def test_who_has_no_caps_asks_nobody(pool, now):
 async def test_a_used_up_cap_passes_it_over_and_the_explanation_says_so(pool, now):
     lend(pool, 1, caps=Caps(calls_a_day=1000))
     lend(pool, 2)
-    office, told = Office(Refusal("", spent=True)), trace()
+    office, told = Office(Refusal("", spent=True, until=5000.0)), trace()
     for _ in range(3):
         lease, _ = await picker(pool, office, now).pick(call(), told, ())
         pool.release(lease, OK)
         assert lease.credential.id == 2
     assert len(office.asked) == 1
+    now[0] = 4999.0
+    assert pool.usable("m", ("gemini_api",)) == 1
+    now[0] = 5000.0
+    assert pool.usable("m", ("gemini_api",)) == 2
     assert told.attempts == []
     [skipped] = told.attempts_as_data()
     assert (skipped["credential"], skipped["outcome"], skipped["reason"]) == (
@@ -113,7 +117,7 @@ async def test_a_used_up_cap_passes_it_over_and_the_explanation_says_so(pool, no
 
 async def test_a_call_given_back_makes_room_at_once(pool, now):
     lend(pool, 1, caps=Caps(calls_a_day=1))
-    office = Office(Permit(1, scopes=("",)), Refusal("", spent=True))
+    office = Office(Permit(1, scopes=("",)), Refusal("", spent=True, until=5000.0))
     chooser = picker(pool, office, now)
     lease, permit = await chooser.pick(call(), trace(), ())
     with pytest.raises(PoolExhausted):

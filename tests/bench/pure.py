@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -48,7 +48,7 @@ def rows(rounds: int) -> list[Row]:
         Row(SECTION, f"{what}, {how}", None, "µs", [_us(run) / times for _ in range(rounds)])
         for what, how, run, times in cases
     ]
-    return found + _pool_rows(rounds)
+    return found + _pool_rows(rounds) + _return_rows(rounds)
 
 
 def _us(run: Callable[[], Any]) -> float:
@@ -100,6 +100,7 @@ def _pool_rows(rounds: int) -> list[Row]:
         ("half rest for the model", _large_pool(resting=0.5, whole=False)),
         ("99 % rest", _large_pool(resting=0.99, whole=True)),
         ("99 % serve other models", _large_pool(other_models=0.99)),
+        ("99 % of a used up cap", _large_pool(spent=0.99)),
         ("99 % outside their hours", _large_pool(closed=0.99)),
         ("99 % of another provider", _large_pool(elsewhere=0.99)),
     ):
@@ -112,12 +113,45 @@ def _pool_rows(rounds: int) -> list[Row]:
     return rows
 
 
-def _call_times_us(pool: Pool) -> list[float]:
+def _return_rows(rounds: int) -> list[Row]:
+    """Midnight in California: 10,000 credentials come back from a rest at once, and calls go on."""
+    rows = []
+    for what, count, whole in (
+        ("100 models, as a whole", 100, True),
+        ("100 models, for each model", 100, False),
+        ("300 models, as a whole", 300, True),
+    ):
+        times = [_return_times_us(count, whole=whole) for _ in range(min(rounds, 3))]
+        name = f"take one of 10,000 × {what}, while all of them come back"
+        for figure, place in (("p50", 0.5), ("p99", 0.99)):
+            values = [some[int(len(some) * place)] for some in times]
+            rows.append(Row(SECTION, f"{name}, {figure}", None, "µs", values))
+    return rows
+
+
+def _return_times_us(count: int, *, whole: bool) -> list[float]:
+    """All but a hundred rest; each model has an order of its own, as one credential is away for it alone."""
+    models = tuple(f"gemini-model-{n}" for n in range(count))
+    now = [1000.0]
+    pool = Pool(lambda: now[0])
+    for pk in range(1, 10_001):
+        pool.put(Credential(id=pk, provider="gemini_api", contributor_id=pk % 40))
+        for scope in ("",) if whole else models:
+            if pk > 100:
+                pool.rest(pk, scope, 2000.0)
+    for model in models:
+        pool.rest(1, model, 9000.0)
+    _call_times_us(pool, models)
+    now[0] = 2000.0
+    return _call_times_us(pool, models)
+
+
+def _call_times_us(pool: Pool, models: Sequence[str] = _MODELS) -> list[float]:
     """CPU time of single calls, in order of size; the clock itself is in it."""
     times = []
     draw = random.Random(1)
     for _ in range(_CALLS):
-        model = _MODELS[draw.randrange(len(_MODELS))]
+        model = models[draw.randrange(len(models))]
         began = time.thread_time_ns()
         pool.release(pool.acquire(model, ("gemini_api",)), OK)
         times.append((time.thread_time_ns() - began) / 1000)
@@ -129,6 +163,7 @@ def _large_pool(
     resting: float = 0.0,
     whole: bool = False,
     other_models: float = 0.0,
+    spent: float = 0.0,
     closed: float = 0.0,
     elsewhere: float = 0.0,
 ) -> Pool:
@@ -137,16 +172,30 @@ def _large_pool(
     now = time.time()
     hour = time.gmtime(now).tm_hour
     not_now = Caps(hours=Hours((hour + 12) % 24, (hour + 13) % 24))
+    capped = Caps(model_calls_a_day=(("gemini-*", 1),))
     pool = Pool(time.time)
     for pk in range(1, 10_001):
         provider = "code_assist" if draw.random() < elsewhere else "gemini_api"
         caps = Caps(models=("another-*",)) if draw.random() < other_models else Caps()
         caps = not_now if draw.random() < closed else caps
+        caps = capped if draw.random() < spent else caps
         pool.put(Credential(id=pk, provider=provider, contributor_id=pk % 40), caps=caps)
         for scope in ("",) if whole else _MODELS:
             if draw.random() < resting:
                 pool.rest(pk, scope, now + 24 * 3600)
+    if spent:
+        _use_up(pool, capped.model_calls_a_day[0][0], now + 24 * 3600)
     return pool
+
+
+def _use_up(pool: Pool, glob: str, until: float) -> None:
+    """The cap of everybody who has one."""
+    for _ in range(20_000):
+        lease = pool.acquire(_MODELS[0], ("gemini_api",))
+        if lease.limits:
+            pool.refuse(lease, glob, until, spent=True)
+        else:
+            pool.release(lease, OK)
 
 
 def _chunk_by_chunk() -> Callable[[], Any]:

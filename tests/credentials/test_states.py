@@ -104,6 +104,13 @@ def test_an_answer_to_a_call_from_before_does_not_end_a_rest():
     assert advance(cooling, change(Event.PROBED), NOW) == Standing()
 
 
+def test_a_trial_that_is_answered_within_the_second_of_its_rest_counts():
+    """The rest was over after half a second; what is kept of it is rounded up."""
+    cooling = advance(Standing(), change(Event.RATE, until=NOW + 0.5), NOW)
+    assert cooling.until == NOW + 1
+    assert advance(cooling, change(Event.SERVED), NOW + 0.6) == Standing()
+
+
 def test_a_rest_grows_longer_but_never_shorter():
     cooling = Standing(State.COOLING, "rate_limited", NOW + 60)
     assert advance(cooling, change(Event.RATE, until=NOW + 5), NOW) is cooling

@@ -26,6 +26,7 @@ from credentials.services.permits import (
 API_KEY = "AIza" + "P" * 35
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC).timestamp()
+MIDNIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def taken(credential_id, day=None):
 def test_a_cap_lets_in_as_many_as_it_says(lent):
     outcomes = grant([asking(lent[0], limits=[("", 3)]) for _ in range(5)])
     assert [type(outcome) for outcome in outcomes] == [Permit] * 3 + [Refusal] * 2
-    assert outcomes[-1] == Refusal("", spent=True)
+    assert outcomes[-1] == Refusal("", spent=True, until=MIDNIGHT)
     assert taken(lent[0]) == {"": 3}
     assert isinstance(grant([asking(lent[0], limits=[("", 3)])])[0], Refusal)
 
@@ -67,13 +68,24 @@ def test_all_of_what_a_call_counts_against_or_nothing(lent):
     limits = [("", 10), ("gemini-*-pro", 1)]
     first, second = grant([asking(lent[0], limits=limits) for _ in range(2)])
     assert isinstance(first, Permit)
-    assert second == Refusal("gemini-*-pro", spent=True)
+    assert second == Refusal("gemini-*-pro", spent=True, until=MIDNIGHT)
     assert taken(lent[0]) == {"": 1, "gemini-*-pro": 1}
+
+
+def test_one_whose_rest_is_over_within_its_second_may_be_tried(lent):
+    """Rests are kept in whole seconds, rounded up: this one was over after half a second."""
+    until = datetime.fromtimestamp(NOW + 1, UTC)
+    Credential.objects.filter(pk=lent[0]).update(state="cooling", state_until=until)
+    ModelState.objects.create(credential_id=lent[1], model="m", state="cooling", until=until)
+    outcomes = grant(
+        [asking(lent[0], trying=[""], now=NOW + 0.5), asking(lent[1], trying=["m"], now=NOW + 0.5)]
+    )
+    assert [type(outcome) for outcome in outcomes] == [Permit] * 2
 
 
 def test_a_refused_cap_gives_the_claim_back(lent):
     [refused] = grant([asking(lent[0], trying=[""], limits=[("", 0)])])
-    assert refused == Refusal("", spent=True)
+    assert refused == Refusal("", spent=True, until=MIDNIGHT)
     assert not ProbeClaim.objects.exists()
 
 
@@ -98,7 +110,9 @@ def test_the_day_is_the_upstreams(lent, before, midnight):
     assert next_upstream_midnight(at) == midnight.timestamp()
     last_s = midnight.timestamp() - 1
     first, second = grant([asking(lent[0], limits=limits, now=now) for now in (at, last_s)])
-    assert (type(first), type(second)) == (Permit, Refusal)
+    assert isinstance(first, Permit)
+    # Whenever the answer is heard of, be it after midnight.
+    assert second == Refusal("", spent=True, until=midnight.timestamp())
     [tomorrow] = grant([asking(lent[0], limits=limits, now=midnight.timestamp())])
     assert isinstance(tomorrow, Permit)
     put_back([first])
