@@ -13,10 +13,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import msgspec
 from asgiref.sync import async_to_sync
 
 from apiproxy import config as configuration
 from apiproxy import probe
+from apiproxy.config import ProxyConfig
 from apiproxy.feed import as_credential
 from apiproxy.providers import (
     code_assist,
@@ -46,6 +48,7 @@ Steps = Generator[code_assist_setup.Ask, Answer, T]
 CODE_ASSIST = Provider.CODE_ASSIST
 ATTENTION = State.NEEDS_ATTENTION
 _REFRESH_BEFORE_EXPIRY_S = 120.0
+_READ_TIMEOUT_S = 60.0
 _UNREADABLE = "Its secret fits none of ENCRYPTION_KEYS: give the key back that it was stored with."
 
 
@@ -85,7 +88,7 @@ class Answers:
         answer = _ask(credential, _read_quota)
         verdict = code_assist.classify(answer)
         if verdict is not OK:
-            _record(credential.id, verdict)
+            _record(credential.id, verdict, of_a_model=False)
             raise _error(verdict)
         return [
             bucket
@@ -127,7 +130,7 @@ def _check(ids: Sequence[int]) -> list[Finding]:
             findings[pk] = _refused(pk, refused)
         except GatewayError as exc:
             findings[pk] = _finding(pk, probe.UNREACHABLE, exc.message)
-    verdicts = async_to_sync(probe.probe)(configuration.from_settings(), ready)
+    verdicts = async_to_sync(probe.probe)(_config(), ready)
     for credential, verdict in zip(ready, verdicts, strict=True):
         _record(credential.id, verdict)
         findings[credential.id] = probe.finding(credential, verdict)
@@ -179,7 +182,7 @@ def _ask(credential: Credential, steps: Callable[[Credential, Endpoints], Steps[
     """Raises GatewayError when the upstream cannot be asked."""
 
     async def ask() -> T:
-        config = configuration.from_settings()
+        config = _config()
         transport = Transport(config, time.time)
         await transport.start()
         try:
@@ -188,6 +191,13 @@ def _ask(credential: Credential, steps: Callable[[Credential, Endpoints], Steps[
             await transport.stop()
 
     return async_to_sync(ask)()
+
+
+def _config() -> ProxyConfig:
+    """A client's answer may be minutes in coming; these are short, and somebody or a worker's thread waits for them."""
+    config = configuration.from_settings()
+    patience_s = min(config.read_timeout_s, _READ_TIMEOUT_S)
+    return msgspec.structs.replace(config, read_timeout_s=patience_s)
 
 
 def _read_quota(credential: Credential, endpoints: Endpoints) -> Steps[Answer]:
@@ -218,13 +228,16 @@ def _not_set_up(credential: Credential, found: SetUp) -> SetUpResult:
     verdict = found.verdict
     if verdict.fault is Fault.RETRY:
         raise _error(verdict)
-    _record(credential.id, verdict)
+    _record(credential.id, verdict, of_a_model=False)
     told = probe.finding(credential, verdict)
     return SetUpResult(tier=found.tier, words=told.detail, help_url=told.help_url)
 
 
-def _record(credential_id: int, verdict: Verdict) -> None:
-    if move := probe.move_of(credential_id, verdict):
+def _record(credential_id: int, verdict: Verdict, *, of_a_model: bool = True) -> None:
+    """`of_a_model`: a call was answered. What the look-ups are refused may concern the whole credential, but says nothing of a
+    model."""
+    move = probe.move_of(credential_id, verdict)
+    if move is not None and (of_a_model or not move.scope):
         services.apply_verdicts([move])
 
 

@@ -42,7 +42,6 @@ _VERDICTS = {
     "client": "refuses the probe",
 }
 UNREACHABLE = "unreachable"
-_RETIRED = "retired by Google"
 _TODO = {
     "location": (
         "Google does not serve the place this server's calls come from: let them go out elsewhere (PROXY, or a proxy of "
@@ -87,7 +86,7 @@ def finding(credential: Credential, verdict: Verdict) -> Finding:
         return Finding(credential.id, credential.label, "works", usable=True)
     word = _VERDICTS.get(verdict.kind, UNREACHABLE)
     if verdict.reason == "retired_by_google":
-        word = _RETIRED
+        word = explain("needs_attention", verdict.reason).verdict
     return Finding(
         credential.id,
         credential.label,

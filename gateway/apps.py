@@ -1,4 +1,3 @@
-from celery.signals import worker_shutting_down
 from django.apps import AppConfig
 
 
@@ -8,11 +7,10 @@ class GatewayConfig(AppConfig):
 
     def ready(self) -> None:
         # In every process: tasks find their broker, and the checks run.
-        import gateway.celery
         import gateway.checks
         import gateway.media_checks
         import gateway.tasks  # noqa: F401
-        from gateway.lib import jobs
+        from gateway import watch
+        from gateway.celery import app
 
-        # A job may take longer than a worker that is told to stop is given: another goes on with it.
-        worker_shutting_down.connect(jobs.put_back_all, weak=False)
+        watch.register(app)

@@ -11,6 +11,7 @@ nobody locks puts it back into the queue. That needs no process ids, so it also 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import time
 import uuid
@@ -21,6 +22,8 @@ from typing import Any
 from kombu.exceptions import ChannelError
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps, loads
+
+logger = logging.getLogger(__name__)
 
 RESCUE_EVERY_S = 5.0
 _TAKEN = ".taken"
@@ -69,6 +72,7 @@ class Channel(filesystem.Channel):
             draft.write_text(dumps(message))  # type: ignore[no-untyped-call]
             os.replace(draft, folder / f"{time.time_ns():020d}_{name}.{queue}.msg")
         except OSError as exc:
+            draft.unlink(missing_ok=True)  # what is left of it would help to keep a full disk full
             raise ChannelError(f"a task cannot be queued in {folder}") from exc
 
     def _get(self, queue: Any, timeout: Any = None) -> Any:
@@ -81,8 +85,14 @@ class Channel(filesystem.Channel):
             taken = _take(folder / name)
             if taken is None:
                 continue
-            message = loads(taken.read())  # type: ignore[no-untyped-call]
-            tag = message.get("properties", {}).get("delivery_tag", "")
+            try:
+                message = loads(taken.read())  # type: ignore[no-untyped-call]
+                tag = message.get("properties", {}).get("delivery_tag", "")
+            except (ValueError, AttributeError):
+                # As after a loss of power. Left there it would end every worker that looks at it.
+                logger.error("%s holds no message: it is deleted", taken.path)
+                taken.forget()
+                continue
             self._taken[tag] = taken
             if not tag or queue in self._not_acknowledged:
                 self._forget(tag)

@@ -9,7 +9,7 @@ from gateway.lib.jobs import Run
 from gateway.lib.upkeep import upkeep
 
 JOB_TIME_LIMIT_S = 24 * 3600
-"""Of no use but to end what hangs beyond hope: a job shows its progress, is renewed by a lease, and can be cancelled."""
+"""A job may be long: one that hangs is noticed by the steps it does not make (gateway/lib/jobs.py)."""
 
 
 @shared_task(name="gateway.tasks.run_job", time_limit=JOB_TIME_LIMIT_S)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import datetime, timedelta
 
-from django.db import connections, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
@@ -23,9 +25,12 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 4
 MOST_AT_A_TIME = 2000
-"""More are seen to at the next round."""
+ROUND_S = 120.0
+"""A round takes up nothing more after so long, that it ends in order before its time limit. More is seen to at the next."""
 FIRST_PAUSE_S = 60.0
 LONGEST_PAUSE_S = 6 * 3600.0
+_SLOTS = threading.BoundedSemaphore(6)
+"""Of all rounds of a process together: each holds a connection, and DATABASE_POOL_SIZE is ten."""
 
 Work = Callable[[int], datetime]
 """Sees to one credential and says when it is due again. Raises GatewayError."""
@@ -50,12 +55,13 @@ def due(rows: QuerySet[Credential], kind: Chore.Kind, limit: int = MOST_AT_A_TIM
 
 def see_to(run: jobs.Run, kind: Chore.Kind, ids: Sequence[int], work: Work) -> tuple[int, int]:
     """(how many went well, how many failed). Nothing is lost with the process: what was not written down is still due."""
-    well = 0
+    well = failed = 0
     run.total(len(ids))
     for good in _each(lambda pk: _see_to_one(kind, pk, work), ids):
         run.step(failed=not good)
         well += good
-    return well, len(ids) - well
+        failed += not good
+    return well, failed
 
 
 def put_off(credential_id: int, kind: Chore.Kind, until: datetime) -> None:
@@ -90,16 +96,23 @@ def later(failures: int, *, first_s: float, longest_s: float) -> datetime:
 
 
 def _see_to_one(kind: Chore.Kind, credential_id: int, work: Work) -> bool:
+    """Raises only what is wrong with the database: one strange credential must not keep the others from their turn."""
     try:
         put_off(credential_id, kind, work(credential_id))
-    except Credential.DoesNotExist:
-        return True
+    except (Credential.DoesNotExist, IntegrityError):
+        return True  # deleted meanwhile
     except SecretUnreadable:
-        _failed(credential_id, kind, "its secret fits none of ENCRYPTION_KEYS")
+        words = "its secret fits none of ENCRYPTION_KEYS"
     except GatewayError as exc:
-        _failed(credential_id, kind, exc.message)
+        words = exc.message
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("%s of credential %d failed", kind, credential_id)
+        words = "it failed unexpectedly: the log of the worker tells more"
     else:
         return True
+    _failed(credential_id, kind, words)
     return False
 
 
@@ -117,18 +130,23 @@ def _failed(credential_id: int, kind: Chore.Kind, words: str) -> None:
 
 def _each(work: Callable[[int], bool], ids: Sequence[int]) -> Iterator[bool]:
     """In threads, as each waits for the upstream."""
+    ends_s = time.monotonic() + ROUND_S
 
-    def alone(pk: int) -> bool:
-        try:
-            return work(pk)
-        finally:
-            connections.close_all()
+    def alone(pk: int) -> bool | None:
+        with _SLOTS:
+            if time.monotonic() >= ends_s:
+                return None
+            try:
+                return work(pk)
+            finally:
+                connections.close_all()
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="upkeep") as threads:
-        futures: list[Future[bool]] = [threads.submit(alone, pk) for pk in ids]
+        futures: list[Future[bool | None]] = [threads.submit(alone, pk) for pk in ids]
         try:
             for future in as_completed(futures):
-                yield future.result()
+                if (good := future.result()) is not None:
+                    yield good
         finally:
             for future in futures:
                 future.cancel()

@@ -7,9 +7,10 @@ from __future__ import annotations
 import random
 import time
 from datetime import timedelta
+from itertools import chain, zip_longest
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from credentials import upstream
@@ -31,39 +32,48 @@ BANNED = ("suspended", "key_leaked", "terms_of_service")
 
 
 def probe_due(run: jobs.Run) -> None:
-    ids = [pk for pk in _due() if chores.take(_BUDGET, settings.PROBES_PER_HOUR)]
+    ids = _due()
     run.total(len(ids))
-    works = 0
+    tested = works = 0
+    ends_s = time.monotonic() + chores.ROUND_S
     for pk in ids:
+        if time.monotonic() >= ends_s or not chores.take(_BUDGET, settings.PROBES_PER_HOUR):
+            break
+        tested += 1
         _put_off_while_it_runs(pk)
         # Deleted or withdrawn meanwhile: nothing was found.
         for finding in upstream.current().check([pk]):
             _keep(finding)
             works += finding.usable
             run.step(failed=not finding.usable)
-    run.result(tested=len(ids), usable=works)
+    run.result(tested=tested, usable=works)
 
 
 def _due() -> list[int]:
-    """What may have been mended first: its own pauses keep it from taking all."""
+    """What nobody used and what may have been mended, by turns: however many there are of one, the other has its half."""
     now = timezone.now()
     rows = Credential.objects.filter(paused_at=None).filter(Q(probe_at=None) | Q(probe_at__lte=now))
     broken = rows.filter(state=State.NEEDS_ATTENTION).exclude(state_reason__in=BANNED)
     silent = rows.filter(state__in=[State.ACTIVE, *RESTING]).filter(~Exists(_recent_uses()))
     most = chores.share(settings.PROBES_PER_HOUR, EVERY_S)
-    found: list[int] = []
-    for candidates in (broken, silent):
-        found += _first(candidates, most - len(found))
-    return found
+    kinds = [_first(silent, most), _first(broken, most)]
+    random.shuffle(kinds)  # a round may be of one
+    by_turns = chain.from_iterable(zip_longest(*kinds))
+    return [pk for pk in by_turns if pk is not None][:most]
 
 
 def _first(rows: QuerySet[Credential], most: int) -> list[int]:
-    """A probe is a call: at hours at which its contributor allows none, it waits."""
-    if most <= 0:
-        return []
-    now = time.time()
-    some = rows.defer("secret", "proxy").order_by("probe_at", "pk")[: most * 20]
-    return [row.pk for row in some if window(row.caps.hours, now)[0]][:most]
+    """A probe is a call: at hours at which its contributor allows none, it waits, and keeps nobody else waiting."""
+    found: list[int] = []
+    waiting = rows.defer("secret", "proxy").order_by(F("probe_at").asc(nulls_first=True), "pk")
+    for row in waiting[: most * 20]:
+        now = time.time()
+        allowed, changes_at = window(row.caps.hours, now)
+        if not allowed:
+            _write(row.pk, row.probe_failures, timedelta(seconds=changes_at - now))
+        elif len(found) < most:
+            found.append(row.pk)
+    return found
 
 
 def _recent_uses() -> QuerySet[DailyUse]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from credentials.client import GoogleClient
@@ -16,13 +16,14 @@ from credentials.models import TOPIC, Credential, Provider
 from credentials.oauth import TokenRefusal, TokenReply, Trouble
 from credentials.services.verdicts import apply_verdicts
 from credentials.states import Event, StateMove
+from gateway.lib import leases
 from gateway.lib.crypto import SecretUnreadable
 from gateway.lib.errors import UpstreamFailed
 from gateway.lib.fields import SecretDict
 from gateway.lib.models import bump
 
-LEASE_S = 60
-"""Longer than the request can take. If its holder dies, the others go on after it."""
+LEASE_S = 10.0
+"""Renewed while the request is under way. If its holder dies, the others go on after it."""
 _POLL_S = 0.05
 
 
@@ -51,28 +52,47 @@ def refresh_access_token(
             raise _failure_of_the_holder(credential)
         if lease := _take_lease(credential_id):
             try:
-                _refresh_under_lease(credential_id, stale_token, client or GoogleClient())
+                with leases.renewed(lease.renew, every_s=LEASE_S / 3):
+                    _refresh_under_lease(credential_id, stale_token, client or GoogleClient())
             finally:
-                _release(credential_id, lease)
+                lease.release()
             return Credential.objects.get(pk=credential_id)
         waited_for = credential.refresh_lease_until or waited_for
         time.sleep(_POLL_S)
 
 
-def _take_lease(credential_id: int) -> datetime | None:
-    now = timezone.now()
-    lease = now + timedelta(seconds=LEASE_S)
-    free = Q(refresh_lease_until=None) | Q(refresh_lease_until__lt=now)
+class _Lease:
+    """Ours as long as the row says `until`: after a lapse it may be another's."""
+
+    def __init__(self, credential_id: int, until: datetime) -> None:
+        self._credential_id = credential_id
+        self._until = until
+
+    def renew(self) -> bool:
+        with transaction.atomic():
+            until = _lease_end()
+            renewed = self._mine().update(refresh_lease_until=until)
+        self._until = until
+        return bool(renewed)
+
+    def release(self) -> None:
+        self._mine().update(refresh_lease_until=None)
+
+    def _mine(self) -> QuerySet[Credential]:
+        return Credential.objects.filter(pk=self._credential_id, refresh_lease_until=self._until)
+
+
+def _take_lease(credential_id: int) -> _Lease | None:
     with transaction.atomic(durable=True):
-        taken = Credential.objects.filter(free, pk=credential_id).update(refresh_lease_until=lease)
-    return lease if taken else None
+        until = _lease_end()
+        free = Q(refresh_lease_until=None) | Q(refresh_lease_until__lt=timezone.now())
+        taken = Credential.objects.filter(free, pk=credential_id).update(refresh_lease_until=until)
+    return _Lease(credential_id, until) if taken else None
 
 
-def _release(credential_id: int, lease: datetime) -> None:
-    """Only ours: after a lapse it may be another's."""
-    Credential.objects.filter(pk=credential_id, refresh_lease_until=lease).update(
-        refresh_lease_until=None
-    )
+def _lease_end() -> datetime:
+    """To be asked in the transaction: SQLite may wait for its turn longer than a lease lasts."""
+    return timezone.now() + timedelta(seconds=LEASE_S)
 
 
 def _refresh_under_lease(credential_id: int, stale_token: str, client: GoogleClient) -> None:

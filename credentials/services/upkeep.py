@@ -91,15 +91,14 @@ def begin_day(run: jobs.Run, *, now: float | None = None) -> None:
     what was counted against caps is no longer needed. Once a day, however late."""
     now = time.time() if now is None else now
     today = upstream_day(now)
-    seen = run.params.get("day")
-    run.params["day"] = today.isoformat()
     run.result(day=today.isoformat())
-    if seen in (None, today.isoformat()):
-        return
-    ended = end_rests(reasons=GUESSED, now=now)
-    # Yesterday's may still be given back by calls that began before midnight.
-    forgotten, _ = Allowance.objects.filter(day__lt=today - timedelta(days=1)).delete()
-    run.result(rests_ended=ended, allowances_forgotten=forgotten)
+    if run.params.get("day") not in (None, today.isoformat()):
+        ended = end_rests(reasons=GUESSED, now=now)
+        # Yesterday's may still be given back by calls that began before midnight.
+        forgotten, _ = Allowance.objects.filter(day__lt=today - timedelta(days=1)).delete()
+        run.result(rests_ended=ended, allowances_forgotten=forgotten)
+    # Last, as a day that failed is begun again.
+    run.params["day"] = today.isoformat()
 
 
 @transaction.atomic

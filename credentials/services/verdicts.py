@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from credentials.models import TOPIC, Credential, ModelState, StateChange, moment
 from credentials.services import leftovers
-from credentials.states import Event, IllegalMove, Standing, StateMove, advance
+from credentials.states import Event, IllegalMove, Standing, State, StateMove, advance
 from gateway.lib.models import bump
 
 _CREDENTIAL_FIELDS = [
@@ -19,6 +19,8 @@ _CREDENTIAL_FIELDS = [
     "state_reason",
     "state_until",
     "help_url",
+    "probe_at",
+    "probe_failures",
     "updated_at",
     "revision",
 ]
@@ -127,6 +129,9 @@ class _Board:
         before = credential.standing
         after = advance(before, change, self.now)
         if after is not before:
+            if after.state is State.NEEDS_ATTENTION and before.state is not after.state:
+                # It may be mended soon: its last test was of something that worked.
+                credential.probe_at, credential.probe_failures = None, 0
             credential.standing = after
             credential.updated_at = self.at
             credential.revision = self.revision

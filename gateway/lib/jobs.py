@@ -21,17 +21,18 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from celery import current_app
-from django.db import InterfaceError, OperationalError, connections, models, transaction
+from django.db import InterfaceError, OperationalError, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from kombu.exceptions import ChannelError, KombuError
 
+from gateway.lib import leases
 from gateway.lib.errors import GatewayError
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,8 @@ logger = logging.getLogger(__name__)
 LEASE_S = 30.0
 MAX_ATTEMPTS = 5
 STUCK_S = 900.0
-"""A handler that makes no step for so long is taken for hung: its lease runs out, and another worker may claim."""
+"""A handler that makes no step for so long is taken for hung: its lease runs out, its worker ends (gateway/watch.py), and
+another may claim."""
 _TELL_S = 0.3
 _NUDGE_EXPIRES_S = 60
 _NUDGES_AT_ONCE = 50
@@ -109,6 +111,7 @@ class _PutBack(Interrupted):
 
 
 _stopping = threading.Event()
+_hanging: list[str] = []
 
 
 class Run:
@@ -134,7 +137,7 @@ class Run:
             self._tell()
 
     def result(self, **facts: Any) -> None:
-        """Adds to what is shown at the end."""
+        """Adds to what is shown at the end, but for names that begin with _: by these a handler finds its place again."""
         self.job.result = {**self.job.result, **facts}
 
     def _tell(self) -> None:
@@ -191,10 +194,11 @@ def enqueue(
 def cancel(job: Job) -> Job:
     """A queued job is cancelled at once, a running one at its next step; a finished one stays as it is."""
     rows = Job.objects.filter(pk=job.pk, periodic=False)
+    # Asked first, in whichever state it is: between two looks it may be claimed, or be put back.
+    rows.filter(finished_at=None).update(cancel_requested=True)
     rows.filter(state=Job.State.QUEUED).update(
-        state=Job.State.CANCELLED, cancel_requested=True, finished_at=timezone.now()
+        state=Job.State.CANCELLED, finished_at=timezone.now()
     )
-    rows.filter(state=Job.State.RUNNING).update(cancel_requested=True)
     job.refresh_from_db()
     return job
 
@@ -242,6 +246,11 @@ def _perform(current: Run) -> None:
 def put_back_all(**_: object) -> None:
     """Every job of this process goes back into the queue at its next step; for a worker that is told to stop."""
     _stopping.set()
+
+
+def hanging() -> list[str]:
+    """The kinds of what was given up in this process: each still holds a thread of it."""
+    return _hanging
 
 
 def resume() -> int:
@@ -308,28 +317,14 @@ def lease() -> datetime:
     return timezone.now() + timedelta(seconds=LEASE_S)
 
 
-@contextmanager
-def kept(current: Run) -> Iterator[None]:
-    """A thread renews the lease meanwhile: one step may take longer than the lease, a dead process renews nothing."""
-    over = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(current, over), daemon=True, name="job-lease")
-    keeper.start()
-    try:
-        yield
-    finally:
-        over.set()
-        keeper.join()
+def kept(current: Run) -> AbstractContextManager[None]:
+    """One step may take longer than the lease."""
 
+    def renew() -> bool:
+        if current._hangs():
+            logger.error("job %s makes no step for %d s: given up", current.job.pk, STUCK_S)
+            _hanging.append(current.job.kind)
+            return False
+        return bool(_held(current.job).update(lease_until=lease()))
 
-def _keep(current: Run, over: threading.Event) -> None:
-    try:
-        while not over.wait(LEASE_S / 3):
-            if current._hangs():
-                logger.error("job %s makes no step for %d s: given up", current.job.pk, STUCK_S)
-                return
-            try:
-                _held(current.job).update(lease_until=lease())
-            except (OperationalError, InterfaceError) as exc:
-                logger.warning("the lease of job %s was not renewed: %s", current.job.pk, exc)
-    finally:
-        connections.close_all()
+    return leases.renewed(renew, every_s=LEASE_S / 3)

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.fernet import Fernet
 
+from apiproxy import answers
 from credentials import services, upstream
-from credentials.models import Credential, StateChange
+from credentials.models import Credential, ModelState, StateChange
 from gateway.lib.errors import GatewayError, PermissionDenied, UpstreamFailed
 from tests.fakes.google import FakeGoogle
 
@@ -99,6 +100,14 @@ class TestCheck:
         [finding] = ask.check([pk])
         assert finding.verdict == "unreachable"
         assert row(pk).state == "active"
+
+    def test_google_that_keeps_silent_is_not_waited_for_long(self, google, lend, ask, monkeypatch):
+        monkeypatch.setattr(answers, "_READ_TIMEOUT_S", 0.5)
+        google.script("silence_headers")
+        started = time.monotonic()
+        [finding] = ask.check([lend(project="fake-project")])
+        assert finding.verdict == "unreachable"
+        assert time.monotonic() - started < 15  # the silence lasts 20 s
 
     def test_an_unreadable_secret_is_said_and_left(self, lend, ask, settings):
         pk = lend()
@@ -228,6 +237,15 @@ class TestQuota:
         with pytest.raises(PermissionDenied, match="licence"):
             ask.quota(pk)
         assert row(pk).state == "needs_attention"
+
+    @pytest.mark.parametrize("error", ["ca_rate_short", "ca_model_missing"])
+    def test_a_look_up_that_is_refused_rests_no_model(self, google, lend, ask, error):
+        pk = lend(project="fake-project")
+        google.script("error", error=error, on="quota")
+        with pytest.raises(GatewayError):
+            ask.quota(pk)
+        assert row(pk).state == "active"
+        assert not ModelState.objects.exists()
 
 
 class TestPreview:

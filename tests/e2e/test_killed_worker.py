@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from gateway.watch import EXIT_CODE
 from tests.e2e.processes import ROOT, Child, clean_environment, eventually
 from tests.e2e.searching import leaks_in, redis_values
 from tests.fakes.google import FakeGoogle
@@ -153,3 +154,18 @@ def test_what_a_killed_worker_had_in_hand_is_done_by_another(site, google):
     assert len(google.refreshes()) == 2
     assert leaks_in(site.messages(), [secret["access_token"], REFRESH, CLIENT[1]]) == []
     assert leaks_in([("log", site.log.read_bytes())], [ACCESS, REFRESH, CLIENT[1]]) == []
+
+
+@pytest.mark.parametrize("site", ["files"], indirect=True)
+def test_a_worker_in_which_a_task_hangs_ends_to_be_started_again(site, google):
+    google.script("slow_refresh", seconds=19, times=1)
+    first = site.worker()
+    site.send("credentials.tasks.refresh_logins")
+    google.wait_until(google.refreshes, timeout_s=60)
+    assert first.process.wait(timeout=60) == EXIT_CODE
+    assert "refresh_logins hangs" in site.log.read_text()
+    assert site.unacknowledged() == 1
+    site.shell(_TIME_PASSES)
+    site.worker()
+    google.wait_until(lambda: len(google.refreshes()) == 2, timeout_s=60)
+    eventually(lambda: site.unacknowledged() == 0, "the message is acknowledged")

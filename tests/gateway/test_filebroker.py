@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+from pathlib import Path
 from queue import Empty
 
 import pytest
 from celery import Celery
+from kombu.exceptions import ChannelError
 
 from gateway import filebroker
 
@@ -117,3 +120,26 @@ def test_the_folders_need_not_be_there(channel):
     with channel.connection.client.clone() as connection, connection.channel() as fresh:
         fresh._put("celery", with_tag(1))
         assert fresh._get("celery") == with_tag(1)
+
+
+@pytest.mark.parametrize("content", ["", '{"body": "half', "[]"])
+def test_a_file_that_holds_no_message_stops_nobody(channel, content):
+    folder = channel.data_folder_in
+    with open(os.path.join(folder, "00000000000000000001_x.celery.msg"), "w") as file:
+        file.write(content)
+    channel._put("celery", with_tag(1))
+    assert channel._get("celery") == with_tag(1)
+    channel.basic_ack("tag-1")
+    assert files(channel) == []
+
+
+def test_a_full_disk_is_told_and_left_as_it_was(channel, monkeypatch):
+    def half(path, text):
+        with path.open("w") as file:
+            file.write(text[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(ChannelError):
+        channel._put("celery", with_tag(1))
+    assert files(channel) == []

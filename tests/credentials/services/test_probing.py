@@ -112,9 +112,29 @@ class TestWhom:
         rows.update(hours_from=(now.hour + 2) % 24, hours_to=(now.hour + 3) % 24)
         probe()
         assert google.checked == []
-        rows.update(hours_from=now.hour, hours_to=(now.hour + 2) % 24)
+        assert timedelta(0) < pause(row) <= timedelta(hours=2)
+        rows.update(hours_from=now.hour, hours_to=(now.hour + 2) % 24, probe_at=None)
         probe()
         assert google.checked == [row.pk]
+
+    def test_those_who_sleep_keep_nobody_else_waiting(self, google, settings):
+        settings.PROBES_PER_HOUR = 60
+        now = datetime.now(ZoneInfo("UTC"))
+        for number in range(25):
+            store_key(number)
+        Credential.objects.update(hours_from=(now.hour + 2) % 24, hours_to=(now.hour + 3) % 24)
+        awake = store_key(99)
+        probe()
+        probe()
+        assert google.checked == [awake.pk]
+
+    def test_what_was_never_tested_comes_first(self, google, settings):
+        settings.PROBES_PER_HOUR = 60
+        long_due, fresh = store_key(1), store_key(2)
+        past = timezone.now() - timedelta(days=1)
+        Credential.objects.filter(pk=long_due.pk).update(probe_at=past)
+        probe()
+        assert google.checked == [fresh.pk]
 
 
 class TestBackoff:
@@ -163,12 +183,39 @@ class TestBudget:
             store_key(number)
         assert [probe()["tested"] for _ in range(6)] == [2, 2, 2, 2, 2, 0]
 
-    def test_what_may_be_mended_comes_before_what_is_new(self, google, settings):
-        settings.PROBES_PER_HOUR = 60
-        store_key(1)
-        broken = attention(2, "service_disabled")
+    @pytest.mark.parametrize(("fresh", "broken"), [(3, 12), (12, 3)])
+    def test_however_many_are_of_one_kind_the_other_has_its_half(
+        self, google, settings, fresh, broken
+    ):
+        settings.PROBES_PER_HOUR = 360
+        new = {store_key(number).pk for number in range(fresh)}
+        old = {attention(100 + number, "service_disabled").pk for number in range(broken)}
         probe()
-        assert google.checked == [broken.pk]
+        asked = set(google.checked)
+        assert (len(asked & new), len(asked & old)) == (3, 3)
+        probe()  # what one does not need is the other's
+        assert len(google.checked) == 12
+
+    @pytest.mark.parametrize("lot", ["as it is", "turned"])
+    def test_a_round_of_one_is_of_either(self, google, settings, monkeypatch, lot):
+        settings.PROBES_PER_HOUR = 60
+        if lot == "as it is":
+            monkeypatch.setattr(probing.random, "shuffle", lambda kinds: None)
+        else:
+            monkeypatch.setattr(probing.random, "shuffle", list.reverse)
+        new, old = store_key(1), attention(2, "service_disabled")
+        probe()
+        assert google.checked == [new.pk if lot == "as it is" else old.pk]
+
+    def test_of_the_broken_the_longest_waiting_first(self, google, settings):
+        settings.PROBES_PER_HOUR = 60
+        rows = [attention(number, "service_disabled") for number in range(3)]
+        for hours, row in zip((1, 3, 2), rows, strict=True):
+            past = timezone.now() - timedelta(hours=hours)
+            Credential.objects.filter(pk=row.pk).update(probe_at=past)
+        for _ in rows:
+            probe()
+        assert google.checked == [rows[1].pk, rows[2].pk, rows[0].pk]
 
     def test_none_is_none(self, google, settings):
         settings.PROBES_PER_HOUR = 0

@@ -13,7 +13,7 @@ from django.utils import timezone
 from credentials import services
 from credentials.client import GoogleClient
 from credentials.models import Credential, StateChange
-from credentials.services import RefreshRefused, refresh_access_token
+from credentials.services import RefreshRefused, refresh_access_token, refreshing
 from credentials.services.refreshing import LEASE_S
 from credentials.states import Event
 from gateway.lib.errors import UpstreamFailed, UpstreamTimeout, UpstreamUnreachable
@@ -307,3 +307,20 @@ def test_eight_at_once_cost_one_refresh_and_all_get_the_token(shared_database, m
     assert tokens == ["ya29.new1"] * 8
     assert len(endpoint.forms) == 1
     assert opened(credential)["access_token"] == "ya29.new1"
+
+
+def test_a_request_longer_than_the_lease_keeps_it(shared_database, monkeypatch):
+    monkeypatch.setattr(refreshing, "LEASE_S", 0.5)
+    credential, endpoint = store_login(), TokenEndpoint()
+    taken_by_others = []
+
+    def answer_late(request: httpx.Request) -> httpx.Response:
+        for _ in range(20):
+            time.sleep(0.1)
+            taken_by_others.append(refreshing._take_lease(credential.pk))
+        return endpoint.handle(request)
+
+    client = GoogleClient(transport=httpx.MockTransport(answer_late))
+    renewed = refresh_access_token(credential.pk, ACCESS_TOKEN, client=client)
+    assert taken_by_others == [None] * 20
+    assert renewed.refresh_lease_until is None

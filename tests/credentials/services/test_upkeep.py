@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from django.utils import timezone
 from credentials import services, tasks
 from credentials.caps import UPSTREAM_ZONE, next_upstream_midnight, upstream_day
 from credentials.models import Allowance, Chore, Credential, ModelState, StateChange
-from credentials.services import upkeep
+from credentials.services import chores, upkeep
 from credentials.states import Event, StateMove
 from gateway.lib.jobs import Job, Run
 from gateway.lib.upkeep import FAILURES
@@ -67,6 +68,25 @@ class TestRefresh:
         assert again(credential).secret.open()["access_token"] != "ya29.bob"
         assert result(tasks.refresh_logins) == {"refreshed": 0, "failed": 0}
         assert len(google.refreshes()) == 1
+
+    def test_a_strange_row_keeps_no_other_from_its_turn(self, google, caplog):
+        strange = lend(google, "strange")
+        secret = strange.secret.open() | {"expires_at": "soon"}
+        Credential.objects.filter(pk=strange.pk).update(secret=secret)
+        others = [lend(google, f"person{number}") for number in range(3)]
+        assert result(tasks.refresh_logins) == {"refreshed": 3, "failed": 1}
+        assert all(again(row).secret.open()["access_token"] != "" for row in others)
+        chore = Chore.objects.get(credential=strange)
+        assert (chore.failures, chore.due_at > timezone.now()) == (1, True)
+        assert "the log of the worker" in chore.words
+        assert "1//" not in caplog.text
+
+    def test_a_round_that_takes_too_long_leaves_the_rest_to_the_next(self, google, monkeypatch):
+        lend(google)
+        monkeypatch.setattr(chores, "ROUND_S", 0.0)
+        assert result(tasks.refresh_logins) == {"refreshed": 0, "failed": 0}
+        monkeypatch.undo()
+        assert result(tasks.refresh_logins)["refreshed"] == 1
 
     def test_a_token_with_time_left_is_left_until_then(self, google, settings):
         credential = lend(google, expires_in=3600)
@@ -207,12 +227,17 @@ class TestNewDay:
         self.rest(key, "quota_exhausted", before + 4 * 3600, before)
         self.rest(key, "quota_exhausted", before + 4 * 3600, before, model="gemini-2.5-pro")
         self.rest(key, "daily_quota", after + 7200, before, model="gemini-2.5-flash")
+        self.rest(key, "quota_with_reset", after + 7200, before, model="gemini-3-pro")
         assert "rests_ended" not in run(before)
         assert run(after)["rests_ended"] == 2
         key.refresh_from_db()
         assert key.state == "active"
         states = dict(ModelState.objects.values_list("model", "state"))
-        assert states == {"gemini-2.5-pro": "active", "gemini-2.5-flash": "exhausted"}
+        assert states == {
+            "gemini-2.5-pro": "active",
+            "gemini-2.5-flash": "exhausted",
+            "gemini-3-pro": "exhausted",
+        }
         change = StateChange.objects.filter(model="gemini-2.5-pro").first()
         assert (change.event, change.by) == ("rested", "upkeep")
 
@@ -232,9 +257,42 @@ class TestNewDay:
         assert "rests_ended" not in run(now + 600)
         assert "rests_ended" in run(now + 24 * 3600)
 
+    def test_a_day_that_failed_is_begun_again(self, monkeypatch):
+        tasks.begin_day()
+        yesterday = (upstream_day(time.time()) - timedelta(days=1)).isoformat()
+        Job.objects.update(params={"day": yesterday})
+
+        def fail(**_):
+            raise RuntimeError
+
+        monkeypatch.setattr(upkeep, "end_rests", fail)
+        tasks.begin_day()
+        monkeypatch.undo()
+        assert result(tasks.begin_day)["rests_ended"] == 0
+
     def test_the_row_remembers_the_day_between_runs(self):
         tasks.begin_day()
         tasks.begin_day()
         job = Job.objects.get(kind=tasks.begin_day.name)
         assert job.params == {"day": upstream_day(time.time()).isoformat(), FAILURES: 0}
         assert "rests_ended" not in job.result
+
+
+def test_rounds_that_come_together_leave_connections_for_others(monkeypatch):
+    """PostgreSQL's are pooled, ten a process: four rounds of four would wait for one another's."""
+    monkeypatch.setattr(chores, "_SLOTS", threading.BoundedSemaphore(2))
+    at_once, most = threading.Semaphore(0), []
+
+    def work(pk):
+        at_once.release()
+        most.append(at_once._value)
+        time.sleep(0.02)
+        at_once.acquire()
+        return True
+
+    rounds = [threading.Thread(target=lambda: list(chores._each(work, range(6)))) for _ in range(3)]
+    for one in rounds:
+        one.start()
+    for one in rounds:
+        one.join()
+    assert (len(most), max(most)) == (18, 2)

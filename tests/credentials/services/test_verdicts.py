@@ -2,7 +2,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credentials.models import Credential, ModelState, StateChange
+from credentials.models import Credential, ModelState, StateChange, moment
 from credentials.services import Event, StateMove, apply_verdicts, set_state
 from credentials.states import IllegalMove
 from gateway.lib.models import Revision
@@ -163,3 +163,17 @@ def test_withdrawing_destroys_the_secret_and_is_not_undone_by_enabling():
 def test_a_person_is_told_when_the_credential_is_gone():
     with pytest.raises(Credential.DoesNotExist):
         set_state(credential_id=999, event=Event.DISABLED)
+
+
+def test_what_breaks_is_tested_soon_however_long_it_was_well():
+    credential = store_key()
+    Credential.objects.update(probe_at=moment(NOW + 7 * 24 * 3600), probe_failures=3)
+    broken = StateMove(credential_id=credential.pk, event=Event.ATTENTION, reason="suspended")
+    apply_verdicts([broken], now=NOW)
+    credential.refresh_from_db()
+    assert (credential.probe_at, credential.probe_failures) == (None, 0)
+    # A test that finds it as broken as before must not begin anew.
+    Credential.objects.update(probe_at=moment(NOW + 60), probe_failures=1)
+    apply_verdicts([broken], now=NOW)
+    credential.refresh_from_db()
+    assert (credential.probe_at, credential.probe_failures) == (moment(NOW + 60), 1)

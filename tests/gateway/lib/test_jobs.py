@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from gateway.lib import jobs
@@ -266,7 +266,9 @@ def test_what_hangs_keeps_no_lease(handler, monkeypatch):
             time.sleep(0.05)
 
     handler(work)
+    monkeypatch.setattr(jobs, "_hanging", [])
     assert finished(Job.objects.create(kind="test.work")).state == Job.State.CANCELLED
+    assert jobs.hanging() == ["test.work"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -287,3 +289,20 @@ def test_of_many_workers_one_claims(handler):
     for thread in threads:
         thread.join()
     assert len(runs) == 1
+
+
+def test_one_that_is_put_back_while_it_is_cancelled_is_cancelled(queued):
+    job = queued(state=Job.State.RUNNING, attempts=1)
+    looks = []
+
+    def put_back_after_the_first(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith("UPDATE") and not looks:
+            looks.append(sql)
+            Job.objects.filter(pk=job.pk).update(state=Job.State.QUEUED, attempts=0)
+        return result
+
+    with connection.execute_wrapper(put_back_after_the_first):
+        jobs.cancel(job)
+    assert looks
+    assert finished(job).state == Job.State.CANCELLED
