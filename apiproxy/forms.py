@@ -19,6 +19,8 @@ class RuleForm(forms.ModelForm[VerdictRule]):
         choices=_EVERY + [(kind, kind.replace("_", " ")) for kind in KINDS], required=False
     )
 
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
     class Meta:
         model = VerdictRule
         fields = (
@@ -37,9 +39,9 @@ class RuleForm(forms.ModelForm[VerdictRule]):
         labels = {
             "status": "HTTP status",
             "rest_s": "Rest, in seconds",
-            "whole": "for every model",
+            "whole": "For every model",
             "text": "Message",
-            "enabled": "in use",
+            "enabled": "In use",
             "position": "Place in the order",
         }
         help_texts = {
@@ -52,6 +54,7 @@ class RuleForm(forms.ModelForm[VerdictRule]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["rest_s"].required = False
+        self.initial["version"] = self.instance.revision if self.instance.pk else None
 
     def clean_rest_s(self) -> int:
         return self.cleaned_data.get("rest_s") or 0

@@ -15,7 +15,7 @@ from python_socks.async_.asyncio import Proxy as SocksDialler
 from apiproxy.http1 import Connection
 from apiproxy.http1_request import Origin, Proxy
 from gateway.lib.errors import ProxyFailed, UpstreamTimeout, UpstreamUnreachable
-from gateway.lib.proxied import SOCKS
+from gateway.lib.proxied import socks
 
 PROXY_LOGIN_WANTED = 407
 
@@ -88,15 +88,8 @@ class Dialler:
 
     async def _socks(self, proxy: Proxy, connection: Connection, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
-        origin, address = connection.origin, proxy.address
-        dialler = SocksDialler(
-            SOCKS[address.scheme],
-            address.host,
-            address.port,
-            address.user or None,
-            address.password or None,
-            rdns=address.resolves_names,
-        )
+        origin = connection.origin
+        dialler = socks(SocksDialler, proxy.address)
         try:
             sock = await dialler.connect(origin.host, origin.port, timeout=timeout_s)
         except ProxyConnectionError as exc:

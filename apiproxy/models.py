@@ -143,7 +143,9 @@ class VerdictRule(Revisioned):
     kind = models.CharField(max_length=20, blank=True, help_text="As rate, quota, server, …")
     reason = models.CharField(max_length=80, blank=True, help_text="As daily_quota, suspended, …")
     text = models.CharField(
-        max_length=200, blank=True, help_text="A glob on the message: *overloaded*"
+        max_length=200,
+        blank=True,
+        help_text="Words that the message holds, or all of it with stars: *overloaded*",
     )
     action = models.CharField(max_length=8, choices=Action.choices)
     rest_s = models.PositiveIntegerField(
@@ -181,7 +183,6 @@ class VerdictRule(Revisioned):
             text=self.text,
             rest_s=self.rest_s,
             whole=self.whole,
-            id=self.pk or 0,
         )
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import generics, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apiproxy import trials
+from apiproxy import services, trials
 from apiproxy.models import UpstreamError, VerdictRule
 from apiproxy.serializers import (
     DryRunSerializer,
     RuleSerializer,
     TrialSerializer,
+    UpstreamErrorFilters,
     UpstreamErrorSerializer,
 )
 from gateway.lib.access import IsSteward
@@ -41,19 +42,24 @@ class Rules(viewsets.ModelViewSet[VerdictRule]):
         return Response(RuleSerializer([*self.get_queryset(), *locked], many=True).data)
 
     def perform_create(self, serializer: Any) -> None:
-        rule = serializer.save()
-        record_request(self.request, action="rules.add", subject=f"rule {rule.pk}", rule=str(rule))
+        self._save(serializer, "rules.add")
 
     def perform_update(self, serializer: Any) -> None:
-        rule = serializer.save()
-        record_request(
-            self.request, action="rules.change", subject=f"rule {rule.pk}", rule=str(rule)
-        )
+        """409 when `version` is not the newest."""
+        self._save(serializer, "rules.change")
+
+    def _save(self, serializer: Any, act: str) -> None:
+        facts = serializer.validated_data
+        with transaction.atomic():
+            rule = services.save_rule(rule=serializer.changed(facts), version=facts.get("revision"))
+            record_request(self.request, action=act, subject=f"rule {rule.pk}", rule=str(rule))
+        serializer.instance = rule
 
     def perform_destroy(self, instance: VerdictRule) -> None:
         subject = f"rule {instance.pk}"
-        record_request(self.request, action="rules.delete", subject=subject, rule=str(instance))
-        instance.delete()
+        with transaction.atomic():
+            record_request(self.request, action="rules.delete", subject=subject, rule=str(instance))
+            instance.delete()
 
     @extend_schema(request=DryRunSerializer, responses=TrialSerializer)
     @action(detail=False, methods=["post"], url_path="dry-run")
@@ -88,17 +94,7 @@ def _locked(status: int | None) -> VerdictRule:
     )
 
 
-_FILTERS = ("credential_id", "status", "kind", "reason", "provider", "fault")
-
-
-@extend_schema(
-    parameters=[
-        OpenApiParameter(
-            name, OpenApiTypes.INT if name in ("credential_id", "status") else OpenApiTypes.STR
-        )
-        for name in _FILTERS
-    ]
-)
+@extend_schema(parameters=[UpstreamErrorFilters])
 class UpstreamErrors(generics.ListAPIView[UpstreamError]):
     """Failed attempts, newest first: the last five thousand, without secrets."""
 
@@ -108,9 +104,7 @@ class UpstreamErrors(generics.ListAPIView[UpstreamError]):
     pagination_class = Pages
 
     def get_queryset(self) -> QuerySet[UpstreamError]:
-        given = self.request.query_params
-        wanted = {name: given[name] for name in _FILTERS if given.get(name)}
-        try:
-            return super().get_queryset().filter(**wanted)
-        except ValueError as exc:
-            raise ValidationError("credential_id and status are numbers.") from exc
+        given = {name: value for name, value in self.request.query_params.items() if value}
+        asked = UpstreamErrorFilters(data=given)
+        asked.is_valid(raise_exception=True)
+        return super().get_queryset().filter(**asked.validated_data)

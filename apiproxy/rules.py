@@ -58,11 +58,11 @@ _FAULTS = {
     "retry": Fault.RETRY,
     "return": Fault.CLIENT_FAULT,
 }
-_GLOB = re.compile(r"[*?\[]")
 
 
 class Rule(Struct, frozen=True):
-    """What is empty or None matches everything. `text`: a glob on the message, or words that it holds."""
+    """What is empty or None matches everything. `text`: words that the message holds, or the whole of it with stars for
+    anything."""
 
     name: str
     action: str
@@ -73,8 +73,6 @@ class Rule(Struct, frozen=True):
     text: str = ""
     rest_s: int = 0
     whole: bool = False
-    id: int = 0
-    """0 for a rule that is built in."""
 
 
 class PastError(Struct, frozen=True):
@@ -94,10 +92,11 @@ class PastError(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """`rule`: the name of the one that decided, "" for the built-in judgement."""
+    """`whole`: a rule rests it for every model. `rule`: the name of the one that decided, "" for the built-in judgement."""
 
     fault: str
     rest_s: int = 0
+    whole: bool = False
     rule: str = ""
 
 
@@ -168,7 +167,7 @@ def dry_run(old: Rulebook, new: Rulebook, errors: Sequence[PastError]) -> DryRun
             before_out.add(error.credential_id)
         if after.fault == Fault.DISABLE:
             after_out.add(error.credential_id)
-        if (before.fault, before.rest_s) != (after.fault, after.rest_s):
+        if msgspec.structs.replace(before, rule=after.rule) != after:
             differences.append(Difference(error, before, after))
     decided.pop("", None)
     return DryRun(
@@ -194,8 +193,13 @@ def _outcome(rulebook: Rulebook, error: PastError) -> Outcome:
     # What no credential has is remembered only where the site lists the model, which the judgement of that time shows.
     listed = error.kind != "model_missing" or builtin.fault is Fault.COOL_DOWN
     verdict = rulebook.apply(builtin, error.provider, 0.0, listed=listed)
-    rest_s = int(verdict.until) if verdict.fault is Fault.COOL_DOWN else 0
-    return Outcome(verdict.fault, rest_s, verdict.rule)
+    rests = verdict.fault is Fault.COOL_DOWN
+    return Outcome(
+        verdict.fault,
+        rest_s=int(verdict.until) if rests else 0,
+        whole=rests and verdict.whole,
+        rule=verdict.rule,
+    )
 
 
 def _matches(rule: Rule, pattern: re.Pattern[str] | None, verdict: Verdict, provider: str) -> bool:
@@ -223,14 +227,17 @@ def _may(rule: Rule, verdict: Verdict, *, listed: bool) -> bool:
 
 
 def _ruled(rule: Rule, verdict: Verdict, now: float) -> Verdict:
-    fault = _FAULTS[rule.action]
-    until = verdict.until
-    if fault is Fault.COOL_DOWN:
-        until = now + rule.rest_s if rule.rest_s else until or now + _REST_S
+    fault, until, guessed = _FAULTS[rule.action], verdict.until, verdict.guessed
+    if fault is Fault.COOL_DOWN and rule.rest_s:
+        # The site's own time is no guess: it does not grow when it was too short.
+        until, guessed = now + rule.rest_s, False
+    elif fault is Fault.COOL_DOWN and not until:
+        until, guessed = now + _REST_S, True
     return msgspec.structs.replace(
         verdict,
         fault=fault,
         until=until,
+        guessed=guessed,
         whole=verdict.whole or rule.whole,
         builtin=verdict,
         rule=rule.name,
@@ -240,8 +247,9 @@ def _ruled(rule: Rule, verdict: Verdict, now: float) -> Verdict:
 def _pattern(text: str) -> re.Pattern[str] | None:
     if not text:
         return None
-    glob = text if _GLOB.search(text) else f"*{text}*"
-    return re.compile(translate(glob), re.IGNORECASE)
+    # Messages hold brackets and question marks, so only the star means something.
+    glob = text.replace("[", "[[]").replace("?", "[?]")
+    return re.compile(translate(glob if "*" in glob else f"*{glob}*"), re.IGNORECASE)
 
 
 def _misspelt(rule: Rule, providers: Sequence[str]) -> list[str]:

@@ -83,6 +83,11 @@ class RuleSerializer(serializers.ModelSerializer[VerdictRule]):
     """The first rule that matches an upstream error decides; what is empty matches everything."""
 
     provider = serializers.ChoiceField(choices=Provider.choices, required=False, allow_blank=True)
+    version = serializers.IntegerField(
+        source="revision",
+        required=False,
+        help_text="As it was read; a change is refused when somebody changed the rule since.",
+    )
     locked = serializers.SerializerMethodField(
         help_text="Set by the environment (AUTO_BAN): to be changed there."
     )
@@ -102,6 +107,7 @@ class RuleSerializer(serializers.ModelSerializer[VerdictRule]):
             "rest_s",
             "whole",
             "note",
+            "version",
             "locked",
         )
 
@@ -143,6 +149,7 @@ class DryRunSerializer(serializers.Serializer[Any]):
 class OutcomeSerializer(serializers.Serializer[Any]):
     fault = serializers.CharField()
     rest_s = serializers.IntegerField()
+    whole = serializers.BooleanField(help_text="A rule rests it for every model.")
     rule = serializers.CharField(help_text="Empty: the built-in judgement.")
 
 
@@ -202,3 +209,12 @@ class UpstreamErrorSerializer(serializers.ModelSerializer[UpstreamError]):
             "fault",
             "rest_s",
         )
+
+
+class UpstreamErrorFilters(serializers.Serializer[Any]):
+    credential_id = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+    status = serializers.IntegerField(required=False, min_value=0, max_value=599)
+    kind = serializers.CharField(required=False)
+    reason = serializers.CharField(required=False)
+    provider = serializers.CharField(required=False)
+    fault = serializers.CharField(required=False)

@@ -16,11 +16,14 @@ from apiproxy.rules import MATCHED_CHARACTERS
 from apiproxy.trace import Attempt, Trace
 from apiproxy.wire.types import Fault, Verdict
 from credentials.caps import upstream_day
-from credentials.usage import NO_ANSWER, SERVED, UseKey, add_uses
+from credentials.selectors.usage import NO_ANSWER, SERVED
+from credentials.services.uses import UseKey, add_uses
 from gateway.lib.sql import Cursor, insert_many
 
 KEPT_ERRORS = 5000
 CLIENT_GONE = 499
+# Some reasons are Google's own words (code_assist_tiers.py).
+_REASON_CHARACTERS = 80
 _TABLE = UpstreamError._meta.db_table
 _COLUMNS = (
     "at",
@@ -45,7 +48,8 @@ def write(cursor: Cursor, traces: Sequence[Trace]) -> None:
         _error_row(trace, attempt, attempt.verdict)
         for trace in traces
         for attempt in trace.attempts
-        if attempt.verdict is not None and attempt.verdict.fault is not Fault.OK
+        # The sandbox's credential is nobody's.
+        if attempt.credential_id and attempt.verdict and attempt.verdict.fault is not Fault.OK
     ]
     if errors:
         insert_many(cursor, _TABLE, _COLUMNS, errors)
@@ -107,7 +111,7 @@ def _error_row(trace: Trace, attempt: Attempt, verdict: Verdict) -> tuple[Any, .
         trace.model[:200],
         verdict.status,
         verdict.kind,
-        verdict.reason,
+        storable(verdict.reason)[:_REASON_CHARACTERS],
         storable(verdict.message)[:MATCHED_CHARACTERS],
         judged.fault.value,
         verdict.fault.value,

@@ -72,7 +72,9 @@ class Migration(migrations.Migration):
                 (
                     "text",
                     models.CharField(
-                        blank=True, help_text="A glob on the message: *overloaded*", max_length=200
+                        blank=True,
+                        help_text="Words that the message holds, or all of it with stars: *overloaded*",
+                        max_length=200,
                     ),
                 ),
                 (

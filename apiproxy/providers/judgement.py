@@ -22,7 +22,9 @@ text that would cost a credential must stand at the very beginning of the messag
     location       unsupported_location    NEXT_CREDENTIAL
     model_missing  model_missing           COOL_DOWN 12 h
     rate           rate_limited            COOL_DOWN        (RETRY when the page of a front end says it)
-    quota          daily_quota, quota_exhausted, no_access                             COOL_DOWN
+    quota          daily_quota, no_access   COOL_DOWN
+                   quota_exhausted         COOL_DOWN        (for how long is a guess)
+                   quota_with_reset        COOL_DOWN        (until the reset that the error names)
     credits        insufficient_credits    COOL_DOWN
     capacity       capacity_exhausted, overloaded                                      RETRY
     timeout        deadline_exceeded       RETRY
@@ -273,7 +275,7 @@ def _judge_exhausted(error: GoogleError, answer: Answer, policy: Policy) -> Verd
         return verdict(error, Fault.COOL_DOWN, "quota", "quota_exhausted", until, guessed=True)
     until = stated or now + RATE_DEFAULT_S
     long = until - now > RATE_LONGEST_S
-    kind, reason = ("quota", "quota_exhausted") if long else ("rate", "rate_limited")
+    kind, reason = ("quota", "quota_with_reset") if long else ("rate", "rate_limited")
     return verdict(error, Fault.COOL_DOWN, kind, reason, until, guessed=stated is None)
 
 

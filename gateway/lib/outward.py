@@ -45,6 +45,8 @@ def is_public(address: str) -> bool:
     """False for anything but global unicast, also when it is wrapped in an IPv6 form of an IPv4 address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
+        if ip.is_site_local:
+            return False  # given up long ago, and still routed where somebody set it up
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if inner is None and ip in _NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
@@ -59,15 +61,17 @@ def destination(url: str) -> Destination:
         raise Refused(f"is longer than {MAX_URL_CHARACTERS} characters")
     try:
         parts = urlsplit(url)
-        port = parts.port
-    except ValueError as exc:
+        port, host = parts.port, parts.hostname or ""
+        if not host.isascii():
+            host = httpx.URL(url).raw_host.decode()
+    except (ValueError, httpx.InvalidURL) as exc:
         raise Refused("is not a URL") from exc
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not host:
         raise Refused("is no http(s) URL")
     if parts.username is not None or parts.password is not None:
         raise Refused("holds a user name or password")
     secure = parts.scheme == "https"
-    return Destination(parts.hostname, port or (443 if secure else 80), secure)
+    return Destination(host, port or (443 if secure else 80), secure)
 
 
 async def public_address(there: Destination, *, private_hosts: Collection[str] = ()) -> str:

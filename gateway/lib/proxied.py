@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
-from typing import Any
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
+from typing import Any, TypeVar
 
-import httpcore
 import httpx
-from httpcore import NetworkBackend, NetworkStream, SyncBackend
-from httpcore._backends.sync import SyncStream
 from python_socks import ProxyError, ProxyType
 from python_socks.sync import Proxy as SocksDialler
 
 from gateway.lib.proxies import ProxyAddress, parse_proxy
 
-SOCKS = {
+T = TypeVar("T")
+
+_VERSIONS = {
     "socks4": ProxyType.SOCKS4,
     "socks4a": ProxyType.SOCKS4,
     "socks5": ProxyType.SOCKS5,
     "socks5h": ProxyType.SOCKS5,
 }
+
+
+def socks(kind: Callable[..., T], address: ProxyAddress) -> T:
+    """`kind`: the dialler of python-socks, the blocking one or that of asyncio."""
+    return kind(
+        _VERSIONS[address.scheme],
+        address.host,
+        address.port,
+        address.user or None,
+        address.password or None,
+        rdns=address.resolves_names,
+    )
 
 
 def transport_for(proxy: str, tls: ssl.SSLContext) -> httpx.BaseTransport:
@@ -34,44 +48,52 @@ def client(proxy: str, *, tls: ssl.SSLContext, **options: Any) -> httpx.Client:
     return httpx.Client(transport=transport_for(proxy, tls), trust_env=False, **options)
 
 
-class _SocksTransport(httpx.HTTPTransport):
+class _SocksTransport(httpx.BaseTransport):
+    """A connection a request, and its answer as a whole: what goes this way is rare and small."""
+
     def __init__(self, address: ProxyAddress, tls: ssl.SSLContext) -> None:
-        super().__init__(verify=tls)
-        self._pool = httpcore.ConnectionPool(ssl_context=tls, network_backend=_Dialler(address))
-
-
-class _Dialler(NetworkBackend):
-    """Opens the way to a host; TLS and HTTP are httpcore's."""
-
-    def __init__(self, address: ProxyAddress) -> None:
         self._address = address
+        self._tls = tls
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> NetworkStream:
-        address = self._address
-        dialler = SocksDialler(
-            SOCKS[address.scheme],
-            address.host,
-            address.port,
-            address.user or None,
-            address.password or None,
-            rdns=address.resolves_names,
-        )
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        times = request.extensions["timeout"]
+        sock = self._reach(request.url, times["connect"])
+        sock.settimeout(times["read"])
+        connection = _Reached(request.url.host, sock)
         try:
-            sock = dialler.connect(host, port, timeout=timeout)
+            connection.request(
+                request.method,
+                request.url.raw_path.decode(),
+                body=request.read(),
+                headers=dict(request.headers),
+            )
+            answer = connection.getresponse()
+            return httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())
         except TimeoutError as exc:
-            raise httpcore.ConnectTimeout("the proxy did not answer in time") from exc
-        except ProxyError as exc:
-            raise httpcore.ProxyError("the proxy refused") from exc
-        except (OSError, UnicodeError) as exc:
-            raise httpcore.ConnectError("the proxy cannot be reached") from exc
-        return SyncStream(sock)
+            raise httpx.ReadTimeout("no answer in time") from exc
+        except (OSError, HTTPException) as exc:
+            raise httpx.ReadError("the answer broke off") from exc
+        finally:
+            connection.close()
 
-    def sleep(self, seconds: float) -> None:
-        SyncBackend().sleep(seconds)
+    def _reach(self, url: httpx.URL, timeout_s: float | None) -> socket.socket:
+        """Connected to the host itself, with TLS where it wants that."""
+        secure = url.scheme == "https"
+        dialler = socks(SocksDialler, self._address)
+        try:
+            sock = dialler.connect(url.host, url.port or (443 if secure else 80), timeout=timeout_s)
+            return self._tls.wrap_socket(sock, server_hostname=url.host) if secure else sock
+        except TimeoutError as exc:
+            raise httpx.ConnectTimeout("the proxy did not answer in time") from exc
+        except ProxyError as exc:
+            raise httpx.ProxyError("the proxy refused") from exc
+        except (OSError, UnicodeError) as exc:
+            raise httpx.ConnectError("the proxy does not lead there") from exc
+
+
+class _Reached(HTTPConnection):
+    """Over a socket that is connected already."""
+
+    def __init__(self, host: str, sock: socket.socket) -> None:
+        super().__init__(host)
+        self.sock = sock

@@ -75,7 +75,7 @@ def test_an_account_google_retired_says_the_way_out(upstream):
     }
     pk = store(provider="code_assist", secret=secret, label="bob").pk
     found = check(pk)["bob"]
-    assert found["verdict"] == "retired by Google"
+    assert found["verdict"] == "retired by Google for individual accounts"
     assert "licence" in found["detail"]
 
 

@@ -76,6 +76,18 @@ def test_what_does_not_match_changes_nothing(wanted):
     assert applied([rule(**wanted)]) is RATE
 
 
+@pytest.mark.parametrize("text", ["[retry later?]", "*[retry later?]", "quota*[retry*"])
+def test_only_the_star_means_more_than_itself(text):
+    quoted = msgspec.structs.replace(RATE, message="Quota exceeded: [retry later?]")
+    assert applied([rule(text=text)], quoted).rule
+    assert not applied([rule(text=text)]).rule
+
+
+def test_a_text_full_of_stars_is_matched_at_once():
+    endless = msgspec.structs.replace(RATE, message="a" * 500)
+    assert not applied([rule(text="*a" * 99 + "*b")], endless).rule
+
+
 def test_the_first_that_matches_decides():
     rules = [rule("rest", status=403), rule("retry", status=429), rule("disable", status=429)]
     assert applied(rules).fault is Fault.RETRY
@@ -92,6 +104,14 @@ def test_the_first_that_matches_decides():
 def test_how_long_a_rest_is(fields, verdict, until):
     ruled = applied([rule("rest", status=429, whole=True, **fields)], verdict)
     assert (ruled.fault, ruled.until, ruled.whole) == (Fault.COOL_DOWN, until, True)
+
+
+def test_only_a_rest_that_the_site_did_not_time_is_a_guess():
+    guessed = msgspec.structs.replace(RATE, guessed=True)
+    assert applied([rule("rest")], guessed).guessed
+    assert not applied([rule("rest", rest_s=60)], guessed).guessed
+    timeless = msgspec.structs.replace(RATE, fault=Fault.NEXT_CREDENTIAL, until=0.0)
+    assert applied([rule("rest")], timeless).guessed
 
 
 def test_a_rule_hands_the_error_to_the_client():
@@ -179,6 +199,7 @@ class TestAutoBan:
         ({"kind": "rates"}, "kind"),
         ({"provider": "openai"}, "provider"),
         ({"status": 200}, "400 and 599"),
+        ({"status": 600}, "400 and 599"),
         ({"kind": "banned"}, "stays out"),
         ({"action": "rest", "kind": "client"}, "never a credential's fault"),
         ({"action": "disable", "kind": "location"}, "never a credential's fault"),
@@ -203,7 +224,9 @@ def test_a_rule_that_could_only_do_harm_is_refused_in_words(fields, word):
     [
         {"action": "rest", "status": 401, "provider": "code_assist", "rest_s": 1800},
         {"action": "rest", "status": 429, "text": "*per day*", "rest_s": 14_400, "whole": True},
+        {"action": "next", "status": 400},
         {"action": "next", "status": 503},
+        {"action": "next", "status": 599},
         {"action": "disable", "status": 403},
         {"action": "disable", "status": 429, "reason": "no_access"},
         {"action": "return", "kind": "client"},
@@ -265,6 +288,10 @@ class TestDryRun:
     def test_a_longer_rest_is_a_change(self):
         new = Rulebook([rule("rest", status=429, rest_s=120)])
         assert dry_run(Rulebook(), new, self.errors).changed == 2
+
+    def test_a_rest_for_every_model_is_a_change(self):
+        one, every = (Rulebook([rule("rest", kind="rate", whole=whole)]) for whole in (False, True))
+        assert dry_run(one, every, self.errors).changed == 2
 
     def test_no_errors_no_news(self):
         assert dry_run(Rulebook(), Rulebook([rule()]), []) == DryRun(0, 0, {}, (), (), (), {})

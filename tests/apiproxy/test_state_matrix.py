@@ -16,9 +16,6 @@ from credentials.words import explain
 from tests.fakes.google_errors import ERRORS
 from tests.matrix import CLIENT_FAULTS, JSON_FORMS, MATRIX, MODEL, played
 
-# Answers that arrive while the test still writes down when it asked.
-SLACK_S = 30
-
 
 def midnight_after(now: float) -> float:
     """Of California's day, worked out another way than the code does: hour by hour."""

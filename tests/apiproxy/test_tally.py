@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import msgspec
 import pytest
 from asgiref.sync import sync_to_async
 
@@ -15,7 +16,7 @@ from apiproxy.tally import uses_of
 from apiproxy.trace import Attempt, Trace
 from apiproxy.wire import codec
 from apiproxy.wire.types import Answer, Fault, Usage, Verdict
-from credentials import usage
+from credentials.selectors import usage
 from gateway.lib.sql import batch
 from tests.apiproxy.conftest import API_KEYS
 
@@ -109,19 +110,32 @@ def test_a_failed_attempt_is_kept_as_it_was_judged_and_as_it_was_ruled():
 
 
 @pytest.mark.django_db
+def test_a_reason_of_googles_own_that_is_too_long_is_cut():
+    long = msgspec.structs.replace(RATE, reason="x\0" + "y" * 200)
+    write_requests([traced(attempt(1, 403, "licence", long))])
+    assert UpstreamError.objects.get().reason == "x" + "y" * 79
+
+
+@pytest.mark.django_db
 def test_a_client_that_left_is_no_error():
     write_requests([traced(attempt(1, 0, "client_gone"))])
     assert not UpstreamError.objects.exists()
 
 
 @pytest.mark.django_db
+def test_what_the_sandbox_plays_is_nobodys_error():
+    write_requests([traced(attempt(0, 429, "rate", RATE))])
+    assert not UpstreamError.objects.exists()
+
+
+@pytest.mark.django_db
 def test_only_the_newest_errors_are_kept(monkeypatch):
     monkeypatch.setattr(tally, "KEPT_ERRORS", 10)
-    for n in range(6):
+    for n in range(1, 7):
         with batch() as cursor:
             tally.write(cursor, [traced(*[attempt(n, 429, "rate", RATE)] * 4)])
     kept = UpstreamError.objects.order_by("id").values_list("credential_id", flat=True)
-    assert list(kept) == [3, 3, 4, 4, 4, 4, 5, 5, 5, 5]
+    assert list(kept) == [4, 4, 5, 5, 5, 5, 6, 6, 6, 6]
 
 
 async def test_a_call_leaves_its_use_and_its_errors(edge, fake, lent, key):

@@ -140,6 +140,17 @@ ROWS: dict[str, Row] = {
             retry=True,
         ),
     ),
+    "ca_rate_long": (
+        429,
+        _EXHAUSTED,
+        "rate",
+        _ca_limit(
+            "RATE_LIMIT_EXCEEDED",
+            "You have exhausted your capacity on this model. Your quota will reset after {delay}.",
+            4000.5,
+            retry=True,
+        ),
+    ),
     "ca_quota_daily": (
         429,
         _EXHAUSTED,

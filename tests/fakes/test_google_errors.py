@@ -9,6 +9,7 @@ from tests.fakes.google_status import duration
 
 REASONS = {
     "ca_rate_short": "RATE_LIMIT_EXCEEDED",
+    "ca_rate_long": "RATE_LIMIT_EXCEEDED",
     "ca_quota_daily": "QUOTA_EXHAUSTED",
     "ca_quota_legacy": "RATE_LIMIT_EXCEEDED",
     "ca_capacity_429": "MODEL_CAPACITY_EXHAUSTED",

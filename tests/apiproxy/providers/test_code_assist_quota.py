@@ -29,7 +29,7 @@ def test_buckets():
     assert parse_quota(answer(200, json.dumps({"buckets": buckets}).encode())) == (
         QuotaBucket("gemini-2.5-pro", "REQUESTS", 0.9, 900, 1000, 1769860800.0),
         QuotaBucket("gemini-2.5-flash", "REQUESTS", 0.25),
-        QuotaBucket("gemini-3-pro-preview", "", 0.0),
+        QuotaBucket("gemini-3-pro-preview", "", 0.0, barred=True),
         QuotaBucket("used-up", "", 0.0, 0),
     )
 

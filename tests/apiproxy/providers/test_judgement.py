@@ -83,7 +83,11 @@ def test_a_reset_in_the_past_is_a_short_rest(name):
 
 def test_a_long_wait_is_a_quota_whatever_its_reason():
     verdict = judge(ERRORS["ca_rate_short"], reset_s=4000, retry_s=4000)
-    assert (verdict.kind, verdict.reason, verdict.until) == ("quota", "quota_exhausted", NOW + 4000)
+    assert (verdict.kind, verdict.reason, verdict.until) == (
+        "quota",
+        "quota_with_reset",
+        NOW + 4000,
+    )
 
 
 def test_no_error_takes_a_model_away_for_more_than_a_week():

@@ -1,4 +1,4 @@
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
@@ -36,3 +36,8 @@ def test_when_to_come_back_is_a_header():
 
 def test_the_frameworks_own_errors_stay_as_they_are():
     assert answer_to(NotFound("Nothing here.")).status_code == 404
+
+
+def test_an_error_that_repeats_half_a_surrogate_pair_can_be_sent():
+    answer = answer_to(ValidationError({"action": ["\ud83d is no choice"]})).render()
+    assert answer.content == b'{"action":["? is no choice"]}'

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from gateway.lib.outward import Refused, Undelivered, is_public, post_json
+from gateway.lib.outward import Destination, Refused, Undelivered, destination, is_public, post_json
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,7 @@ from gateway.lib.outward import Refused, Undelivered, is_public, post_json
         "::1",
         "::",
         "fe80::1",
+        "fec0::1",
         "fe80::1%eth0",
         "fc00::1",
         "::ffff:127.0.0.1",
@@ -139,3 +140,22 @@ def test_what_is_refused_is_refused_without_repeating_it(url):
 def test_a_name_that_does_not_resolve_may_later():
     with pytest.raises(Undelivered, match="does not resolve"):
         post_json("https://no-such-host.invalid/x", {})
+
+
+def test_a_name_in_another_script_is_asked_for_in_its_ascii_form():
+    assert destination("https://例子.中国/hook").host_header == "xn--fsqu00a.xn--fiqs8s"
+    with pytest.raises(Refused, match="is not a URL"):
+        destination(f"https://{'ü' * 70}.example/")
+
+
+@pytest.mark.parametrize(
+    ("url", "there", "host_header"),
+    [
+        ("https://a.example/x", Destination("a.example", 443, True), "a.example"),
+        ("http://a.example", Destination("a.example", 80, False), "a.example"),
+        ("https://a.example:80", Destination("a.example", 80, True), "a.example:80"),
+        ("http://[::1]:9/", Destination("::1", 9, False), "[::1]:9"),
+    ],
+)
+def test_where_an_address_leads(url, there, host_header):
+    assert (destination(url), destination(url).host_header) == (there, host_header)

@@ -21,6 +21,7 @@ from gateway.lib.proxies import check_proxy_url, masked, parse_proxy
         ("socks4://bob@h", "socks4://bob@h:1080", "socks4://h:1080"),
         ("socks4a://h", "socks4a://h:1080", "socks4a://h:1080"),
         ("http://bob:@h:1", "http://bob@h:1", "http://h:1"),
+        (f"socks5://b:{'x' * 255}@h:1", f"socks5://b:{'x' * 255}@h:1", "socks5://h:1"),
     ],
 )
 def test_what_is_kept_and_what_is_shown(text, kept, shown):
@@ -44,6 +45,7 @@ def test_what_is_kept_and_what_is_shown(text, kept, shown):
         ("socks5://s3cret@h", "together with a password"),
         ("socks4://bob:s3cret@h", "no password"),
         ("socks5://bob:s3cret%C3%A9@h", "plain ASCII"),
+        (f"socks5://bob:s3cret{'x' * 250}@h", "up to 255"),
         ("http://s3cret é@h", "Percent-encode"),
         ("http://s3cret" + "x" * 500, "longer than"),
     ],
