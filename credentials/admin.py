@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
@@ -24,6 +26,7 @@ from credentials.models import (
 )
 from credentials.services import Event, Outcome
 from credentials.states import IllegalMove
+from gateway.lib import audit
 from gateway.lib.admin import ReadOnlyAdmin
 from gateway.lib.crypto import SecretUnreadable
 
@@ -143,9 +146,21 @@ class CredentialAdmin(CredentialAdminBase):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
             # Only what was edited: a whole row would undo a refresh that ran meanwhile.
-            obj.save(update_fields=[name for name in form.changed_data if name in self.fields])
+            fields = [name for name in form.changed_data if name in self.fields]
+            with transaction.atomic():
+                obj.save(update_fields=fields)
+                _audit(request, "edit", obj.pk, fields=sorted(fields))
             return
-        results = services.import_items(items=form.cleaned_data["paste"])
+        with transaction.atomic():
+            results = services.import_items(
+                items=form.cleaned_data["paste"], by=request.user.get_username()
+            )
+            audit.record_request(
+                request,
+                action="credentials.import",
+                subject="admin",
+                **Counter(result.outcome.value for result in results),
+            )
         stored = [result for result in results if result.credential_id]
         obj.pk, obj.label = stored[0].credential_id, stored[0].label
         for result in results:
@@ -171,13 +186,23 @@ class CredentialAdmin(CredentialAdminBase):
         done = 0
         for credential in queryset:
             try:
-                services.set_state(
-                    credential_id=credential.pk, event=event, by=request.user.get_username()
-                )
+                with transaction.atomic():
+                    services.set_state(
+                        credential_id=credential.pk, event=event, by=request.user.get_username()
+                    )
+                    _audit(
+                        request, "enable" if event is Event.ENABLED else "disable", credential.pk
+                    )
                 done += 1
             except IllegalMove as exc:
                 messages.warning(request, f"{credential}: {exc}")
         messages.success(request, f"{event}: {done}")
+
+
+def _audit(request: HttpRequest, name: str, credential_id: int, **detail: Any) -> None:
+    audit.record_request(
+        request, action=f"credentials.{name}", subject=f"credential {credential_id}", **detail
+    )
 
 
 @admin.register(StateChange)

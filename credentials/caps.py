@@ -52,6 +52,60 @@ class Caps(Struct, frozen=True):
 NO_CAPS = Caps()
 
 
+def widens(before: Caps, after: Caps) -> str:
+    """The cap, a field of Caps, with which `after` allows what `before` does not; "" for none. What cannot be compared, hours of
+    another zone for one, counts as wider."""
+    checks = {
+        "calls_a_day": _more(before.calls_a_day, after.calls_a_day),
+        "model_calls_a_day": _more_of_a_model(before, after),
+        "hours": not _open_at(after.hours, before.hours),
+        "models": not _only(after.models, before.models),
+        "stop_below_percent": after.stop_below_percent < before.stop_below_percent,
+    }
+    return next((cap for cap, wider in checks.items() if wider), "")
+
+
+def _more(before: int | None, after: int | None) -> bool:
+    return before is not None and (after is None or after > before)
+
+
+def _more_of_a_model(before: Caps, after: Caps) -> bool:
+    """Each scope for itself, as each has a count of its own, which begins at nothing."""
+    kept = dict(after.model_calls_a_day)
+    return any(_more(calls, kept.get(glob)) for glob, calls in before.model_calls_a_day)
+
+
+def _open_at(after: Hours | None, before: Hours | None) -> bool:
+    """Whether `after` is open only when `before` is."""
+    if before is None or before.start == before.end:
+        return True
+    if after is None or after.zone != before.zone:
+        return False
+    return _open_hours(after) <= _open_hours(before)
+
+
+def _open_hours(hours: Hours) -> set[int]:
+    length = (hours.end - hours.start) % 24 or 24
+    return {(hours.start + hour) % 24 for hour in range(length)}
+
+
+def _only(after: tuple[str, ...], before: tuple[str, ...]) -> bool:
+    """Whether `after` serves only what `before` serves."""
+    if not before:
+        return True
+    return bool(after) and all(any(_covers(wide, glob) for wide in before) for glob in after)
+
+
+def _covers(wide: str, narrow: str) -> bool:
+    """Whether every name that fits `narrow` fits `wide`. A glob read as a name fits only where a star of `wide` takes its
+    wildcards in, which "?" and "[" would not."""
+    if wide == narrow:
+        return True
+    if not set("*?[") & set(narrow):
+        return fnmatchcase(narrow, wide)
+    return not set("?[") & set(wide) and "[" not in narrow and fnmatchcase(narrow, wide)
+
+
 @lru_cache(maxsize=64)
 def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)

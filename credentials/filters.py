@@ -9,8 +9,18 @@ from typing import Any
 
 import django_filters
 from django.core.exceptions import ValidationError
-from django.db.models import Case, Exists, IntegerField, OuterRef, Q, QuerySet, TextField, When
-from django.db.models.functions import Cast
+from django.db.models import (
+    Case,
+    Exists,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast, StrIndex
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -138,12 +148,10 @@ class CredentialFilter(django_filters.FilterSet):  # type: ignore[misc]
         return rows.filter(capped() if value else ~capped())
 
     def of_tag(self, rows: Any, name: str, value: str) -> Any:
-        # JSON as text: SQLite writes it in ASCII, PostgreSQL does not.
+        # JSON as text: SQLite writes it in ASCII, PostgreSQL does not. Not `contains`: SQLite's knows no case.
         texts = {json.dumps(value), json.dumps(value, ensure_ascii=False)}
-        meant = Q()
-        for text in texts:
-            meant |= Q(tags_as_text__contains=text)
-        return rows.alias(tags_as_text=Cast("tags", TextField())).filter(meant)
+        places = [StrIndex(Cast("tags", TextField()), Value(text)) for text in sorted(texts)]
+        return rows.alias(place=sum(places, Value(0))).filter(place__gt=0)
 
     def of_contributor(self, rows: Any, name: str, value: str) -> Any:
         if value == "none":
@@ -199,8 +207,8 @@ def ordered(rows: QuerySet[Credential], order: str) -> QuerySet[Credential]:
 
 
 def meant_by(query: Any) -> QuerySet[Credential]:
-    """The rows that a filter means. Raises ValidationError for a name or a value it does not know, as a bulk action on
-    a misspelt filter would hit every row.
+    """The rows that a filter means. Raises ValidationError for a name or a value it does not know, or an empty one, as a
+    bulk action on a misspelt filter, or with a variable that was not set, would hit every row.
     """
     data = query if isinstance(query, QueryDict) else _as_query(query)
     known = set(CredentialFilter.base_filters)
@@ -212,6 +220,11 @@ def meant_by(query: Any) -> QuerySet[Credential]:
     if not filters.is_valid():
         name, errors = next(iter(filters.errors.items()))
         raise ValidationError(f"{name}: {' '.join(map(str, errors))}")
+    for name in data:
+        if filters.form.cleaned_data[name] in (None, "", []):
+            raise ValidationError(f"{name}: there is no such value, so it would mean all of them.")
+    if "model_state" in data and "model" not in data:
+        raise ValidationError("model_state: say which model with `model`.")
     rows: QuerySet[Credential] = filters.qs
     return rows
 
@@ -219,8 +232,14 @@ def meant_by(query: Any) -> QuerySet[Credential]:
 def _as_query(filters: dict[str, Any]) -> QueryDict:
     query = QueryDict(mutable=True)
     for name, value in filters.items():
-        values = value if isinstance(value, list) else [value]
         query.setlist(
-            name, [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
+            name, [_as_text(one) for one in (value if isinstance(value, list) else [value])]
         )
     return query
+
+
+def _as_text(value: Any) -> str:
+    """As it would stand in a URL; nothing for null. Half a surrogate pair fits into no database."""
+    if isinstance(value, bool) or value is None:
+        return "" if value is None else str(value).lower()
+    return str(value).encode(errors="replace").decode()

@@ -14,8 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credentials import contributing, links, services
+from credentials import links, services
 from credentials.models import Contributor
+from credentials.selectors import contributors
 from gateway.lib import audit
 from gateway.lib.access import IsOperator, IsSteward
 from gateway.lib.api import Pages
@@ -67,13 +68,13 @@ class Contributors(GenericViewSet[Contributor]):
         rows = _meant(self.get_queryset(), request.query_params.get("q", ""))
         page = self.paginate_queryset(rows) or []
         return self.get_paginated_response(
-            ContributorSerializer(contributing.described(page), many=True).data
+            ContributorSerializer(contributors.described(page), many=True).data
         )
 
     @extend_schema(responses=ContributorSerializer)
     def retrieve(self, request: Request, public_id: str) -> Response:
         """One of them; `/api/credentials?contributor=<id>` lists what they lend."""
-        (one,) = contributing.described([self.get_object()])
+        (one,) = contributors.described([self.get_object()])
         return Response(ContributorSerializer(one).data)
 
     @extend_schema(request=None, responses=LinkSerializer)
@@ -95,6 +96,8 @@ class Contributors(GenericViewSet[Contributor]):
 
 
 def _meant(rows: QuerySet[Contributor], text: str) -> QuerySet[Contributor]:
+    # PostgreSQL takes no NUL.
+    text = text.replace("\0", "")
     if not text:
         return rows
     return rows.filter(

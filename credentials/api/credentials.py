@@ -9,7 +9,6 @@ import msgspec
 from django.core.exceptions import ValidationError as UnknownFilter
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http.response import HttpResponseBase
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -21,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from credentials import listing, services
+from credentials import services
 from credentials.api.serializers import (
     ActionAnswerSerializer,
     ActionSerializer,
@@ -31,15 +30,15 @@ from credentials.api.serializers import (
     CredentialDetailSerializer,
     CredentialSerializer,
     EditSerializer,
-    ExportSerializer,
     StateChangeSerializer,
 )
 from credentials.filters import CredentialFilter, meant_by
 from credentials.models import Credential
-from credentials.services import actions, bulk, exporting
-from credentials.views.older_files import sent
+from credentials.selectors.census import census
+from credentials.selectors.rows import described, detail, told
+from credentials.services import actions, bulk
 from gateway.lib import audit
-from gateway.lib.access import IsOperator, IsSteward
+from gateway.lib.access import IsSteward
 from gateway.lib.api import Pages
 from gateway.lib.errors import Conflict
 
@@ -63,18 +62,17 @@ class Credentials(GenericViewSet[Credential]):
     def list(self, request: Request) -> Response:
         """The pool, what needs a person first. Without `state`, withdrawn ones are left out."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
-        return self.get_paginated_response(
-            CredentialSerializer(listing.described(page), many=True).data
-        )
+        return self.get_paginated_response(CredentialSerializer(described(page), many=True).data)
 
     @extend_schema(responses=CredentialDetailSerializer)
     def retrieve(self, request: Request, pk: int) -> Response:
         """All that is known of one."""
-        return Response(CredentialDetailSerializer(listing.detail(self._row())).data)
+        return Response(CredentialDetailSerializer(detail(self._row())).data)
 
     @extend_schema(request=EditSerializer, responses=CredentialDetailSerializer)
     def partial_update(self, request: Request, pk: int) -> Response:
-        """Label, weight, tags, proxy, caps, contributor. 409 when `version` is not the newest."""
+        """Label, weight, tags, proxy, caps, contributor. 409 when `version` is not the newest, and when caps are
+        wider than its contributor allows."""
         credential = self._row()
         form = EditSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -110,15 +108,13 @@ class Credentials(GenericViewSet[Credential]):
         """Every move of its state and what people did, newest first."""
         moves = self._row().state_changes.all()
         page = self.paginator.paginate_queryset(moves, request, self)  # type: ignore[union-attr]
-        return self.get_paginated_response(
-            StateChangeSerializer(listing.told(page or []), many=True).data
-        )
+        return self.get_paginated_response(StateChangeSerializer(told(page or []), many=True).data)
 
     @extend_schema(responses=CensusSerializer, filters=False)
     @action(detail=False, methods=["get"], filter_backends=(), pagination_class=None)
     def summary(self, request: Request) -> Response:
         """How many can serve now, by model, and who has to do what about the others."""
-        return Response(CensusSerializer(listing.census()).data)
+        return Response(CensusSerializer(census()).data)
 
     @extend_schema(
         request=BulkSerializer,
@@ -159,38 +155,12 @@ class Credentials(GenericViewSet[Credential]):
             status=status.HTTP_202_ACCEPTED,
         )
 
-    @extend_schema(
-        request=ExportSerializer,
-        responses={(200, "application/zip"): OpenApiTypes.BINARY},
-        filters=False,
-    )
-    @action(
-        detail=False,
-        methods=["post"],
-        filter_backends=(),
-        pagination_class=None,
-        permission_classes=(IsOperator,),
-    )
-    def export(self, request: Request) -> HttpResponseBase:
-        """The secrets, as a file, streamed. Operators only; who took what is written down."""
-        form = ExportSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        asked = form.validated_data
-        made = exporting.export(
-            credential_ids=_ids(asked),
-            format=asked["format"],
-            actor=by(request),
-            password=asked["password"],
-            address=request.META.get("REMOTE_ADDR") or "",
-        )
-        return sent(made)
-
     def _perform(self, request: Request, name: str, **params: Any) -> Response:
         credential = self._row()
         asked = actions.Asked(credential, by(request), **params)
         outcome = actions.perform(name, asked)
         _audit(request, name, credential, done=outcome.done)
-        (row,) = listing.described([self._row()])
+        (row,) = described([self._row()])
         return Response(
             ActionAnswerSerializer({**msgspec.structs.asdict(outcome), "credential": row}).data
         )

@@ -13,11 +13,12 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from credentials.api.serializers import LARGEST_ID
+from credentials.downloads import sent
 from credentials.exporters import FORMATS
 from credentials.filters import meant_by
 from credentials.services import exporting
 from credentials.states import State
-from credentials.views.older_files import sent
 from gateway.lib.access import IsOperator
 
 
@@ -28,7 +29,10 @@ class ExportSerializer(serializers.Serializer[Any]):
         choices=[(name, shape.TITLE) for name, shape in FORMATS.items()]
     )
     ids = serializers.ListField(
-        child=serializers.IntegerField(), required=False, allow_empty=False, max_length=100_000
+        child=serializers.IntegerField(min_value=1, max_value=LARGEST_ID),
+        required=False,
+        allow_empty=False,
+        max_length=100_000,
     )
     filter = serializers.DictField(required=False)
     password = serializers.CharField(

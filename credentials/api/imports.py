@@ -135,6 +135,8 @@ class Imports(uploads.UploadView, ListModelMixin, RetrieveModelMixin, GenericVie
         """What became of each piece, or will."""
         rows: QuerySet[ImportItem] = self.get_object().items.all()
         if outcome := request.query_params.get("outcome"):
+            if outcome not in set(Outcome):
+                raise InvalidRequest(f"Outcomes are {', '.join(Outcome)}.", param="outcome")
             rows = rows.filter(outcome=outcome)
         page = self.paginator.paginate_queryset(rows, request, view=self) if self.paginator else []
         return self.get_paginated_response(ImportItemSerializer(page, many=True).data)
@@ -157,7 +159,12 @@ class Imports(uploads.UploadView, ListModelMixin, RetrieveModelMixin, GenericVie
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """What is stored stays stored; what still waits is destroyed."""
-        return Response(ImportSerializer(intake.cancel(import_id=self.get_object().pk)).data)
+        batch = intake.cancel(
+            import_id=self.get_object().pk,
+            actor=request.user.get_username(),
+            address=request.META.get("REMOTE_ADDR") or "",
+        )
+        return Response(ImportSerializer(batch).data)
 
     def get_object(self) -> Import:
         try:

@@ -8,10 +8,13 @@ from zoneinfo import available_timezones
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from credentials import exporters, tags
+from credentials import tags
 from credentials.models import CREDENTIAL_STATES, MODEL_STATES, Contributor, Provider
 from credentials.services import bulk
 from gateway.lib.proxies import check_proxy_url
+
+LARGEST_ID = 2**63 - 1
+MOST_CALLS = 1_000_000_000
 
 
 class ContributorBriefSerializer(serializers.Serializer[Any]):
@@ -22,9 +25,11 @@ class ContributorBriefSerializer(serializers.Serializer[Any]):
 class CapsSerializer(serializers.Serializer[Any]):
     """What the contributor allows. Days begin at midnight in California."""
 
-    calls_a_day = serializers.IntegerField(min_value=0, allow_null=True, required=False)
+    calls_a_day = serializers.IntegerField(
+        min_value=0, max_value=MOST_CALLS, allow_null=True, required=False
+    )
     model_calls_a_day = serializers.DictField(
-        child=serializers.IntegerField(min_value=0),
+        child=serializers.IntegerField(min_value=0, max_value=MOST_CALLS),
         required=False,
         help_text="Calls a day by model name or glob.",
     )
@@ -41,6 +46,11 @@ class CapsSerializer(serializers.Serializer[Any]):
     stop_below_percent = serializers.IntegerField(
         min_value=0, max_value=100, allow_null=True, required=False
     )
+
+    def validate_model_calls_a_day(self, value: dict[str, int]) -> dict[str, int]:
+        if not all(name.isprintable() and 0 < len(name) <= 150 for name in value):
+            raise serializers.ValidationError("Name models, or globs such as gemini-2.5-pro*.")
+        return value
 
     def validate_hours_zone(self, value: str) -> str:
         if value and value not in available_timezones():
@@ -64,6 +74,13 @@ class TagsField(serializers.ListField):
             return tags.split(super().to_internal_value(data))
         except ValueError as exc:
             raise serializers.ValidationError(str(exc)) from None
+
+
+class ByPublicId(serializers.SlugRelatedField[Any]):
+    def to_internal_value(self, data: Any) -> Any:
+        if not str(data).isprintable():
+            self.fail("invalid")  # PostgreSQL takes no NUL
+        return super().to_internal_value(data)
 
 
 _EXAMPLE = {
@@ -241,7 +258,7 @@ class EditSerializer(serializers.Serializer[Any]):
         help_text="http://, socks5:// … with its password; empty removes it. Never shown again.",
     )
     caps = CapsSerializer(required=False)
-    contributor = serializers.SlugRelatedField(
+    contributor = ByPublicId(
         slug_field="public_id",
         queryset=Contributor.objects.all(),
         allow_null=True,
@@ -283,6 +300,7 @@ class GroupSerializer(serializers.Serializer[Any]):
     who = serializers.CharField(source="words.who")
     count = serializers.IntegerField()
     unheard = serializers.IntegerField(help_text="Of these, whose contributor cannot be told.")
+    own = serializers.IntegerField(help_text="Of these, that nobody lent: the site put them in.")
     query = serializers.CharField(help_text="Of /api/credentials: shows them.")
 
 
@@ -337,7 +355,10 @@ class BulkSerializer(serializers.Serializer[Any]):
 
     action = serializers.ChoiceField(choices=[(name, name) for name in bulk.ACTIONS])
     ids = serializers.ListField(
-        child=serializers.IntegerField(), required=False, allow_empty=False, max_length=100_000
+        child=serializers.IntegerField(min_value=1, max_value=LARGEST_ID),
+        required=False,
+        allow_empty=False,
+        max_length=100_000,
     )
     filter = serializers.DictField(required=False)
     params = serializers.DictField(
@@ -388,24 +409,6 @@ def checked_params(action: str, params: dict[str, Any]) -> dict[str, Any]:
         raise serializers.ValidationError({"params": checked.errors})
     facts = dict(checked.validated_data)
     return {"tag": facts["tag"][0]} if shape is _TagParams else facts
-
-
-class ExportSerializer(serializers.Serializer[Any]):
-    """Give `ids` or `filter`, as for a bulk action."""
-
-    ids = serializers.ListField(
-        child=serializers.IntegerField(), required=False, allow_empty=False, max_length=100_000
-    )
-    filter = serializers.DictField(required=False)
-    format = serializers.ChoiceField(choices=list(exporters.FORMATS), default="wellspring")
-    password = serializers.CharField(
-        default="", allow_blank=True, help_text="Of the ZIP; without one the files are plain."
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if ("ids" in attrs) == ("filter" in attrs):
-            raise serializers.ValidationError("Give either ids or a filter.")
-        return attrs
 
 
 class JobBriefSerializer(serializers.Serializer[Any]):

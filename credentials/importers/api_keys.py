@@ -16,6 +16,8 @@ _ONE_WORD = re.compile(
 )
 _KEY_NAME = re.compile(r"api_?key|(?:gemini|google)\w*key", re.IGNORECASE)
 _KEY_OF_ANOTHER_FORM = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[0-9A-Za-z._-]{20,256}")
+SHORTEST = 8
+"""Shorter lines are neither a key nor the beginning of one, and a file may have millions of them."""
 _COMMENTS = ("#", "//", ";")
 _NOT_GEMINI = {
     "sk-": "an OpenAI-style key, not one of the Gemini API",
@@ -25,22 +27,21 @@ _NOT_GEMINI = {
 }
 
 
-def read(text: str, *, source: str) -> list[Item]:
+def read(text: str, *, source: str) -> Iterator[Item]:
     """Every key in the order of the text, repeated ones too.
 
     A line that is one long word with letters and digits counts as a key of a form not known yet, alone or after a name
     like API_KEY. Prose and comments are passed over.
     """
-    return [
-        item
-        for number, line in enumerate(text.splitlines(), start=1)
-        for item in _line(line.strip(), f"{source}:{number}")
-    ]
+    for number, line in enumerate(text.splitlines(), start=1):
+        if len(line) >= SHORTEST:
+            yield from _line(line.strip(), f"{source}:{number}")
 
 
-def read_certain(text: str, *, source: str) -> list[Item]:
+def read_certain(text: str, *, source: str) -> Iterator[Item]:
     """Only keys of Google's known form, wherever they stand."""
-    return [_found(key, source) for key in _GOOGLE_KEY.findall(text)]
+    for match in _GOOGLE_KEY.finditer(text):
+        yield _found(match[0], source)
 
 
 def is_key_name(name: str) -> bool:
@@ -49,8 +50,8 @@ def is_key_name(name: str) -> bool:
 
 
 def _line(line: str, source: str) -> Iterator[Item]:
-    if keys := read_certain(line, source=source):
-        yield from keys
+    if _GOOGLE_KEY.search(line):
+        yield from read_certain(line, source=source)
     elif not line.startswith(_COMMENTS) and (match := _ONE_WORD.fullmatch(line)):
         name, word = match["name"], match["word"]
         if name is None or is_key_name(name):

@@ -57,7 +57,7 @@ def _walk(
         for number, member in enumerate(value, start=1):
             shown = f"{source}#{number}"
             yield from _walk(member, shown, depth=depth + 1, keys_expected=keys_expected)
-    elif isinstance(value, str):
+    elif isinstance(value, str) and len(value) >= api_keys.SHORTEST:
         read_keys = api_keys.read if keys_expected else api_keys.read_certain
         yield from read_keys(value, source=source)
 
@@ -74,7 +74,7 @@ def _mapping(value: Json, source: str, *, depth: int, name: str) -> Iterator[Pie
         yield from _named(_credential(value["credential"], source), known, name)
     elif value.get("type") == OUR_KEY_TYPE:
         keys = api_keys.read(str(value.get("api_key", "")), source=source)
-        yield from _named(iter(keys), known_of(value), name)
+        yield from _named(keys, known_of(value), name)
     elif _OAUTH_FIELDS & value.keys():
         yield from _named(_credential(value, source), _told_in(value), name)
     elif name and FIELDS & value.keys():

@@ -15,6 +15,7 @@ Json = dict[str, Any]
 _API_KEY = re.compile(r"AIza[0-9A-Za-z_-]{35}")
 _PROJECT = re.compile(r"[a-z][a-z0-9.:-]{4,98}[a-z0-9]")
 _MAX_NAME = 200
+_SLASHES = re.compile(r"[/\\]")
 _UNFIT_FOR_NAMES = re.compile(r"[\x00-\x1f\x7f\"*:<>?|\\/]")
 
 
@@ -74,9 +75,11 @@ class NotACredential(Exception):
 
 
 def shown_name(name: str) -> str:
-    """A file name fit for a terminal, a page and a log, even when somebody named a file after a key."""
+    """A path fit for a terminal, a page and a log, even when somebody named a file after a key, or tried to climb out of
+    the folder with it."""
     printable = "".join(char if char.isprintable() else "?" for char in name)
-    return _API_KEY.sub("AIza…", printable)[-_MAX_NAME:]
+    steps = [step for step in _SLASHES.split(printable) if step not in ("", ".", "..")]
+    return _API_KEY.sub("AIza…", "/".join(steps))[-_MAX_NAME:]
 
 
 def file_name(path: str) -> str:
@@ -124,8 +127,10 @@ def oauth_found(
 
 
 def text(fields: Mapping[str, Any], name: str) -> str:
+    """ "" for what has signs in it that no token, address or name has, and that no database takes."""
     value = fields.get(name)
-    return value.strip() if isinstance(value, str) else ""
+    value = value.strip() if isinstance(value, str) else ""
+    return value if value.isprintable() else ""
 
 
 def scopes_of(fields: Mapping[str, Any]) -> list[str]:

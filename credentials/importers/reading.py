@@ -21,6 +21,9 @@ from credentials.importers.found import (
 from credentials.importers.standings import with_known
 
 _WAL, _WAL_INDEX = "-wal", "-shm"
+_MAX_TOML_BYTES, _MAX_TOML_LINE = 2 * 1024 * 1024, 8 * 1024
+"""Python's reader takes time and room with the square of the dots in one line's key."""
+MAX_PIECES = 200_000
 _NOTHING_IN_IT = "no API key and no credential of a known format in it"
 
 
@@ -73,6 +76,11 @@ class Reading:
         found: list[Item] = []
         told = False
         for piece in pieces:
+            if len(self._items) + len(found) >= MAX_PIECES:
+                found.append(
+                    Unusable(source, f"more than {MAX_PIECES} in all; the rest was left out")
+                )
+                break
             if isinstance(piece, detect.Aside):
                 self._states[_folder(source), piece.name] = piece.known
                 told = True
@@ -97,19 +105,19 @@ def _until_damage(pieces: Iterator[detect.Piece], source: str) -> Iterator[detec
         yield Unusable(source, str(exc))
 
 
-def _pieces(text: str, source: str) -> list[detect.Piece]:
+def _pieces(text: str, source: str) -> Iterable[detect.Piece]:
     if text[0] in "{[":
         if (values := _json_values(text)) is not None:
-            return [piece for value in values for piece in detect.read(value, source=source)]
+            return (piece for value in values for piece in detect.read(value, source=source))
         if (value := _toml(text)) is not None:
-            return list(detect.read(value, source=source))
+            return detect.read(value, source=source)
         # Long words of a broken file are as likely a client's secret as a key.
         return list(api_keys.read_certain(text, source=source)) or [Unusable(source, "broken JSON")]
     if source.endswith(".toml") and (value := _toml(text)) is not None:
-        return list(detect.read(value, source=source))
+        return detect.read(value, source=source)
     if sql_dump.is_dump(text):
-        return list(tables.read(sql_dump.rows(text), source=source))
-    return list(api_keys.read(text, source=source))
+        return tables.read(sql_dump.rows(text), source=source)
+    return api_keys.read(text, source=source)
 
 
 def _json_values(text: str) -> list[Any] | None:
@@ -127,6 +135,8 @@ def _json_values(text: str) -> list[Any] | None:
 
 
 def _toml(text: str) -> dict[str, Any] | None:
+    if len(text) > _MAX_TOML_BYTES or max(map(len, text.splitlines())) > _MAX_TOML_LINE:
+        return None
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError):

@@ -19,12 +19,13 @@ _COPY_REST = re.compile(r"\s*\(([^)]{0,5000})\)\s*FROM\s+stdin;?[^\n]*\n", re.IG
 _COLUMNS = re.compile(r"\s*\(([^)]{0,5000})\)\s*VALUES\s*|\s*VALUES\s*", re.IGNORECASE)
 _COLUMN = re.compile(rf"^\s*{_NAME}\s+\w", re.MULTILINE)
 _NO_COLUMNS = frozenset({"constraint", "primary", "unique", "key", "index", "foreign", "check"})
+# Possessive (++, *+): what is not given back need not be remembered, however long the text.
 _VALUE = re.compile(
-    r"\s*(?:(?P<prefix>[eEnN]|_binary\s|_utf8mb4\s)?'(?P<text>(?:[^'\\]|\\.|'')*)'|(?P<plain>[^,()';]+(?:\([^()]*\))?))"
+    r"\s*(?:(?P<prefix>[eEnN]|_binary\s|_utf8mb4\s)?'(?P<text>(?:[^'\\]++|\\.|'')*+)'|(?P<plain>[^,()';]+(?:\([^()]*\))?))"
     r"(?:::[\w ]+)?\s*",
     re.DOTALL,
 )
-_SQLITE_TEXT = re.compile(r"\s*'(?P<text>(?:[^']|'')*)'\s*", re.DOTALL)
+_SQLITE_TEXT = re.compile(r"\s*'(?P<text>(?:[^']++|'')*+)'\s*", re.DOTALL)
 _COPY_ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {
     "n": "\n",

@@ -16,6 +16,8 @@ _WAL_SIGNATURES = (0x377F0682, 0x377F0683)
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 _MAX_STEPS = 20_000
 """Of a thousand instructions each; a database of the largest size takes a few hundred."""
+_TEXT_PER_BYTE = 2
+"""Letters that one byte of a database can hold; none holds more than one, but a log may repeat pages."""
 _MAX_VALUE_BYTES = 2 * 1024 * 1024
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_PRAGMA})
 
@@ -23,12 +25,20 @@ _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE
 def rows(data: bytes, wal: bytes = b"") -> Iterator[tuple[str, Row]]:
     """(table, row) of every ordinary table. `wal`: the file beside it, where a running program keeps its newest pages.
 
-    Raises NotACredential for what SQLite cannot read.
+    Raises NotACredential for what SQLite cannot read, and for more text than can be in it: tables that share their pages
+    would be read again and again.
     """
+    left = _TEXT_PER_BYTE * (len(data) + len(wal))
     try:
         with closing(_opened(_merged(data, wal))) as database:
             for table in _tables(database):
-                yield from _table(database, table)
+                for row in _table(database, table):
+                    left -= sum(len(value) for value in row.values() if isinstance(value, str))
+                    if left < 0:
+                        raise NotACredential(
+                            "a damaged SQLite database: its tables share their pages"
+                        )
+                    yield table, row
     except (sqlite3.Error, OverflowError, MemoryError, UnicodeDecodeError) as exc:
         raise NotACredential("a damaged SQLite database, or not one at all") from exc
 
@@ -72,7 +82,7 @@ def _tables(database: sqlite3.Connection) -> list[str]:
     ]
 
 
-def _table(database: sqlite3.Connection, table: str) -> Iterator[tuple[str, Row]]:
+def _table(database: sqlite3.Connection, table: str) -> Iterator[Row]:
     quoted = table.replace('"', '""')
     try:
         cursor = database.execute(f'SELECT * FROM "{quoted}"')
@@ -82,7 +92,7 @@ def _table(database: sqlite3.Connection, table: str) -> Iterator[tuple[str, Row]
         raise
     names = [column[0] for column in cursor.description]
     for values in cursor:
-        yield table, dict(zip(names, map(_text, values), strict=True))
+        yield dict(zip(names, map(_text, values), strict=True))
 
 
 def _text(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import structs
 
+from credentials import tags
 from credentials.importers.found import Found, Json, Known, email_of, text
 from credentials.states import MAX_HELP_URL, MAX_REASON, State
 
@@ -18,7 +19,6 @@ FIELDS = frozenset(
 _OUR_STATES = frozenset(State) - {State.MISSING, State.WITHDRAWN}
 _MAX_MODEL = 150
 _MAX_RESTS = 200
-_MAX_TAG = 50
 # MongoDB's keys hold no dots, so gcli2api writes gemini-2-5-pro there.
 _UNDOTTED = re.compile(r"^(gemini-\d)-(\d)(?=-|$)")
 
@@ -32,7 +32,7 @@ def known_of(fields: Json) -> Known:
     return Known(
         state=state if state in _OUR_STATES else "",
         reason=text(fields, "state_reason")[:MAX_REASON],
-        help_url=text(fields, "help_url")[:MAX_HELP_URL],
+        help_url=_web_address(text(fields, "help_url")),
         until=_epoch_s(fields.get("state_until")),
         rests=_rests(_opened(fields.get("model_cooldowns"))),
         email=email_of(fields.get("user_email")),
@@ -57,7 +57,7 @@ def _rests(value: Any) -> dict[str, float]:
     rests = {
         _UNDOTTED.sub(r"\1.\2", model)[:_MAX_MODEL]: until
         for model, at in value.items()
-        if isinstance(model, str) and (until := _epoch_s(at))
+        if isinstance(model, str) and model.isprintable() and (until := _epoch_s(at))
     }
     return dict(list(rests.items())[:_MAX_RESTS])
 
@@ -98,6 +98,13 @@ def _weight(value: Any) -> int:
 
 
 def _tags(value: Any) -> list[str]:
-    if not isinstance(value, list):
+    """None of them when one is none: nothing here could edit it any more."""
+    try:
+        return tags.split(value) if isinstance(value, list) else []
+    except (ValueError, AttributeError):
         return []
-    return [tag[:_MAX_TAG] for tag in value if isinstance(tag, str) and tag.strip()][:20]
+
+
+def _web_address(value: str) -> str:
+    """It becomes a link on pages: anything but https could be a program."""
+    return value if value.startswith("https://") and len(value) <= MAX_HELP_URL else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from credentials.importers import api_keys, detect
-from credentials.importers.found import Unusable
+from credentials.importers.found import Unusable, shown_name
 
 Row = Mapping[str, Any]
 
@@ -25,7 +26,7 @@ def read(rows: Iterator[tuple[str, Row]], *, source: str) -> Iterator[detect.Pie
         if number > MAX_ROWS:
             yield Unusable(source, f"more than {MAX_ROWS} rows; the rest was left out")
             break
-        where = f"{source}#{table}#{number}"
+        where = f"{source}#{_shown(table)}#{number}"
         if "credential_data" in row and _ANTIGRAVITY in table.lower():
             skipped += 1
         elif "credential_data" in row:
@@ -36,6 +37,9 @@ def read(rows: Iterator[tuple[str, Row]], *, source: str) -> Iterator[detect.Pie
         yield Unusable(
             source, f"{skipped} logins of Antigravity, which is no channel of this gateway"
         )
+
+
+_shown = lru_cache(maxsize=256)(shown_name)
 
 
 def _values(row: Row, where: str) -> Iterator[detect.Piece]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from credentials import upstream
 from credentials.models import TOPIC, Credential, Provider, StateChange
-from credentials.services.contributors import LIMITS, PAUSED, RESUMED
+from credentials.services.contributors import CAPS, LIMIT_FIELDS, LIMITS, PAUSED, RESUMED, wider
 from credentials.services.editing import look_up_email
 from credentials.services.verdicts import set_states
 from credentials.services.withdrawal import withdraw
@@ -59,7 +59,7 @@ def run_job(run: jobs.Run) -> None:
     params, by = run.params["params"], run.params["by"]
     if run.params["action"] == "deduplicate":
         ids = _duplicates(ids)
-    reached: int = run.job.result.get("reached", 0)
+    reached: int = run.job.result.get("_reached", 0)
     outcomes = Counter(run.job.result.get("outcomes", {}))
     run.total(len(ids))
     before = [pk for pk in ids if pk <= reached]
@@ -68,7 +68,7 @@ def run_job(run: jobs.Run) -> None:
     for chunk in _chunks([pk for pk in ids if pk > reached], action.chunk):
         got = action.perform(chunk, params, by)
         outcomes += got
-        run.result(outcomes=dict(outcomes), reached=chunk[-1])
+        run.result(outcomes=dict(outcomes), _reached=chunk[-1])
         run.step(done=len(chunk), failed=len(chunk) - got[DONE])
     run.result(outcomes=dict(outcomes))
 
@@ -164,10 +164,19 @@ def _set_weight(ids: Sequence[int], params: _Params, by: str) -> _Outcomes:
     return _told(ids, _not_lent(ids))
 
 
+@transaction.atomic
 def _set_caps(ids: Sequence[int], params: _Params, by: str) -> _Outcomes:
+    bump(TOPIC)  # from here on nobody else changes one
+    failures = Counter(_not_lent(ids))
+    meant: list[int] = []
+    for row in _lent(ids).only("contributor_id", *LIMIT_FIELDS):
+        if cap := wider(row, params):
+            failures[f"its contributor allows less ({CAPS[cap]}): only they can allow more"] += 1
+        else:
+            meant.append(row.pk)
     if params:
-        _update(ids, LIMITS, by, _lent(ids), **params)
-    return _told(ids, _not_lent(ids))
+        _update(meant, LIMITS, by, _lent(meant), **params)
+    return _told(ids, failures)
 
 
 @transaction.atomic

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +11,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from credentials import upstream
-from credentials.models import TOPIC, Contributor, Credential, StateChange
+from credentials.caps import Caps, widens
+from credentials.models import TOPIC, Contributor, Credential, Flow, StateChange
 from credentials.states import State
 from credentials.upstream import Finding
 from gateway.lib.errors import Conflict, RateLimited
@@ -30,6 +31,14 @@ LIMIT_FIELDS = (
     "allowed_models",
     "stop_below_percent",
 )
+CAPS = {
+    "calls_a_day": "calls a day",
+    "model_calls_a_day": "calls a day by model",
+    "hours": "hours",
+    "models": "models",
+    "stop_below_percent": "what is kept of the quota",
+}
+"""In words."""
 _TAKEN_BACK = "This credential was taken back. Lend it again to use it."
 
 
@@ -57,10 +66,18 @@ def _set_paused(credential_id: int, paused: bool, by: str) -> Credential:
 
 
 @transaction.atomic
-def set_limits(*, credential_id: int, limits: Mapping[str, Any], by: str = BY) -> Credential:
-    """`limits`: any of LIMIT_FIELDS, as in the model. Raises Conflict when it was taken back."""
+def set_limits(
+    *, credential_id: int, limits: Mapping[str, Any], by: str | None = None
+) -> Credential:
+    """`limits`: any of LIMIT_FIELDS, as in the model. `by`: None for its contributor; anybody else only tightens what a
+    contributor allows. Raises Conflict then, and when it was taken back."""
     revision = bump(TOPIC)
     credential = _lent(credential_id)
+    if by is not None and (cap := wider(credential, limits)):
+        allowed = _allowed(credential.caps, cap)
+        raise Conflict(
+            f"Its contributor allows {allowed}: only they can allow more, on their private page."
+        )
     changed = [name for name in LIMIT_FIELDS if limits.get(name) != getattr(credential, name)]
     changed = [name for name in changed if name in limits]
     if not changed:
@@ -68,8 +85,38 @@ def set_limits(*, credential_id: int, limits: Mapping[str, Any], by: str = BY) -
     for name in changed:
         setattr(credential, name, limits[name])
     _update(credential, revision, *changed)
-    _remember(credential, LIMITS, by=by)
+    _remember(credential, LIMITS, by=BY if by is None else by)
     return credential
+
+
+def wider(credential: Credential, limits: Mapping[str, Any]) -> str:
+    """Which of CAPS, that its contributor set, the limits would widen; "" for none, and where there is no contributor."""
+    if credential.contributor_id is None:
+        return ""
+    after = {name: limits.get(name, getattr(credential, name)) for name in LIMIT_FIELDS}
+    return widens(credential.caps, Credential(**after).caps)
+
+
+def _allowed(caps: Caps, cap: str) -> str:
+    match cap:
+        case "calls_a_day":
+            return f"{caps.calls_a_day:,} calls a day"
+        case "model_calls_a_day":
+            limits = [f"{calls:,} of {glob}" for glob, calls in caps.model_calls_a_day]
+            return f"so many calls a day: {_listed(limits)}"
+        case "hours" if caps.hours is not None:
+            hours = caps.hours
+            return f"calls from {hours.start:02d}:00 to {hours.end:02d}:00 ({hours.zone})"
+        case "models":
+            return f"only these models: {_listed(caps.models)}"
+        case _:
+            percent = caps.stop_below_percent
+            return f"no calls when {percent}% or less of Google's daily quota is left"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
 
 
 def try_now(*, credential_id: int, by: str = BY) -> Finding:
@@ -111,8 +158,11 @@ def forget_email(*, contributor_id: int) -> None:
     Contributor.objects.filter(pk=contributor_id).update(email="")
 
 
+@transaction.atomic
 def renew_link(*, contributor_id: int) -> Contributor:
     """From now on the old link, and every browser that came by it, is a stranger's."""
+    # The page of an attempt shows the link once more to the browser it began in; whose that was is not known.
+    Flow.objects.filter(contributor_id=contributor_id).update(contributor=None)
     Contributor.objects.filter(pk=contributor_id).update(link_version=F("link_version") + 1)
     return Contributor.objects.get(pk=contributor_id)
 

@@ -63,7 +63,7 @@ def edit(
     *, credential_id: int, changes: Mapping[str, Any], by: str, version: str = ""
 ) -> Credential:
     """`changes`: any of label, weight, tags, contributor, proxy (its address, "" for none), caps (any of LIMIT_FIELDS). Raises
-    Conflict when `version` is given and somebody edited it since, or when it was taken back.
+    Conflict when `version` is given and somebody edited it since, when it was taken back, and as `set_limits` does.
     """
     revision = bump(TOPIC)
     credential = Credential.objects.select_related("contributor").get(pk=credential_id)
@@ -71,17 +71,18 @@ def edit(
         raise Conflict("This credential was taken back: nothing about it can be changed.")
     if version and version != version_of(credential):
         raise Conflict("Somebody else changed this credential meanwhile. Load it again, then edit.")
+    if caps := changes.get("caps"):
+        # First, while it is the lender's whom the other changes may take from it.
+        set_limits(credential_id=credential_id, limits=caps, by=by)
+        credential.refresh_from_db(fields=LIMIT_FIELDS)
+        revision = bump(TOPIC)
     fields = [name for name in _PLAIN if name in changes]
     for name in fields:
         setattr(credential, name, changes[name])
     if "proxy" in changes:
         credential.proxy = {"url": changes["proxy"]} if changes["proxy"] else {}
         fields.append("proxy")
-    credential = _save(credential, revision, *fields)
-    if caps := changes.get("caps"):
-        set_limits(credential_id=credential_id, limits=caps, by=by)
-        credential.refresh_from_db()
-    return credential
+    return _save(credential, revision, *fields)
 
 
 def look_up_email(*, credential_id: int, client: GoogleClient | None = None) -> Credential:

@@ -43,13 +43,18 @@ def names() -> list[str]:
 
 
 @transaction.atomic
-def load(*, by: str) -> Loaded:
+def load(*, by: str, address: str = "") -> Loaded:
     """What is known already is only brought up to date, so it may be done at every start."""
     items = [(variable, item) for variable in variables() for item in _items(variable)]
     results = import_items(items=[item for _, item in items], by=by)
-    return Loaded(
+    loaded = Loaded(
         [(variable, result) for (variable, _), result in zip(items, results, strict=True)]
     )
+    if any(result.outcome in (Outcome.NEW, Outcome.UPDATED) for result in results):
+        audit.record(
+            actor=by, address=address, action="credentials.load_environment", count=loaded.usable
+        )
+    return loaded
 
 
 def load_at_start() -> int:

@@ -88,8 +88,10 @@ def export(
     )
     if alone:
         (row,) = _rows(ids)
-        content = iter([shape.render(_leaving(row, filled=not shape.LOCKED))])
-        return Export(row.name, "application/json", content, count)
+        content, reason = _rendered(row, shape)
+        if reason:
+            raise Conflict(f"It cannot leave: {reason}.")
+        return Export(row.name, "application/json", iter([content]), count)
     if shape.LIST and not password:
         return Export("gemini-api-keys.txt", "text/plain; charset=utf-8", _lines(ids, shape), count)
     stamp = timezone.now().strftime("%Y%m%d-%H%M")

@@ -1,4 +1,4 @@
-"""A contributor's way through /auth: begun by a page, gone on with by a job (exchanging.py), told to the page by the row.
+"""A contributor's way through /auth: begun by a page, gone on with by a job (flow_job.py), told to the page by the row.
 
 PENDING -> EXCHANGING -> (CHOOSING ->) CHECKING -> DONE, or FAILED with the step and the words. Every arrow is one conditional
 update, so a code that comes by two ways is exchanged once. What Google gave is sealed into the row before anything is done
@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from credentials import importers, oauth
 from credentials.identity import fingerprint_of
 from credentials.importers import Found, Unusable
-from credentials.models import Contributor, Credential, Flow, Provider
+from credentials.models import TOPIC, Contributor, Credential, Flow, Provider
 from credentials.pasted import Step
 from credentials.services.flow_rows import (
     BEGIN_AGAIN,
@@ -37,12 +40,13 @@ from credentials.services.flow_rows import (
     release_held,
     result,
 )
+from credentials.services.leftovers import part_with_secret
 from credentials.services.reconnecting import reconnect
 from credentials.services.storing import store
 from credentials.states import State
 from gateway.lib import jobs
 from gateway.lib.errors import Conflict, InvalidRequest, RateLimited, Unavailable
-from gateway.lib.models import Revision
+from gateway.lib.models import Revision, bump
 
 MAX_KEYS = 50
 EXPIRED = f"Ten minutes have passed, and Google's codes live no longer. {BEGIN_AGAIN}"
@@ -142,6 +146,10 @@ def begin_new_key(*, credential: Credential, text: str, browser: str, address: s
     if len(found) > 1:
         raise InvalidRequest("Paste one key: the one that takes the place of the old.")
     (key,) = found
+    bump(TOPIC)  # from here on nobody takes it back
+    credential.refresh_from_db()
+    if credential.state == State.WITHDRAWN:
+        raise Conflict("It was taken back meanwhile. Lend the key as a new one.")
     twin = Credential.objects.filter(provider=key.provider, fingerprint=fingerprint_of(key.secret))
     if twin.exclude(pk=credential.pk).exists():
         raise Conflict("This key was lent before, as another entry. Make a new key and paste that.")
@@ -214,10 +222,13 @@ def _known(keys: list[Found], contributor_id: int | None) -> set[str]:
 
 
 def _lend_key(key: Found, contributor: Contributor) -> Credential:
-    """New, or again what was taken back or has had no contributor."""
+    """New, also what was taken back before; or what has had no contributor."""
     row = Credential.objects.filter(
         provider=key.provider, fingerprint=fingerprint_of(key.secret)
     ).first()
+    if row is not None and row.state == State.WITHDRAWN:
+        part_with_secret(row)
+        row = None
     if row is None:
         return store(
             provider=key.provider,
@@ -226,13 +237,9 @@ def _lend_key(key: Found, contributor: Contributor) -> Credential:
             source="/auth",
             contributor_id=contributor.pk,
         )
-    if row.state == State.WITHDRAWN or row.contributor_id is None:
+    if row.contributor_id is None:
         (row,) = reconnect(
-            credential_ids=[row.pk],
-            secret=key.secret,
-            label=key.label,
-            contributor_id=contributor.pk,
-            by=BY,
+            credential_ids=[row.pk], secret=key.secret, contributor_id=contributor.pk, by=BY
         )
     return row
 
@@ -268,20 +275,46 @@ def count_failure(*, address: str, step: str) -> None:
     )
 
 
-def _admit(address: str, *, consents: bool = False) -> None:
-    # Whoever holds this row decides alone, so the limits hold across processes.
+@contextmanager
+def in_turn(address: str) -> Iterator[None]:
+    """Where a code or password is judged: one after the other, so that a hundred at once are no more tries than one address
+    has. Raises RateLimited."""
+    with transaction.atomic():
+        _wait_for_turn()
+        check_attempts(address)
+        yield
+
+
+def _wait_for_turn() -> None:
+    """Whoever holds this row decides alone, until the transaction ends: so the limits hold across processes."""
     Revision.objects.get_or_create(topic="lending")
     Revision.objects.select_for_update().get(topic="lending")
+
+
+def _admit(address: str, *, consents: bool = False) -> None:
+    _wait_for_turn()
     if address:
         check_attempts(address)
+    if not consents:
+        return
     now = timezone.now()
     pending = Flow.objects.filter(kind=Flow.Kind.GOOGLE, state__in=_WAITING, expires_at__gt=now)
-    if not consents or pending.count() < settings.LENDING_MAX_PENDING:
+    most = settings.LENDING_MAX_PENDING
+    _check_pending(pending, most, "Many people are lending an account right now.", now)
+    if address:
+        words = (
+            "Many attempts from your network are waiting for Google's answer: finish one of them."
+        )
+        # Half is left for everybody else.
+        _check_pending(pending.filter(address=address), -(-most // 2), words, now)
+
+
+def _check_pending(pending: QuerySet[Flow], most: int, words: str, now: datetime) -> None:
+    if pending.count() < most:
         return
     wait = min(pending.values_list("expires_at", flat=True), default=now) - now
     raise RateLimited(
-        f"Many people are lending an account right now. Try again in {_minutes(wait)}.",
-        retry_after_s=max(wait.total_seconds(), 1.0),
+        f"{words} Try again in {_minutes(wait)}.", retry_after_s=max(wait.total_seconds(), 1.0)
     )
 
 

@@ -17,8 +17,9 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from credentials import upstream
-from credentials.importers import Found, Unusable, parse_all
+from credentials import tags, upstream
+from credentials.identity import masked_email
+from credentials.importers import Found, Item, Unusable, parse_all
 from credentials.importers.found import shown_name
 from credentials.models import Contributor, Import, ImportItem
 from credentials.services.storing import ImportResult, Outcome, import_items
@@ -29,11 +30,11 @@ from gateway.lib.errors import BodyTooLarge, Conflict, InvalidRequest, Unavailab
 JOB = "credentials.import"
 UNCONFIRMED_FOR = timedelta(hours=1)
 MAX_ITEMS = 50_000
-MAX_TAGS, MAX_TAG = 20, 50
 _CHUNK = 100
 _TESTED_AT_ONCE = 5
 _ROWS = 500
 _PENDING = (Outcome.NEW, Outcome.UPDATED)
+_TAKEN_BACK = "its contributor took it back meanwhile"
 _CANCELLED = "cancelled before it was stored"
 
 Files = Sequence[tuple[str, bytes]]
@@ -51,13 +52,10 @@ def check_size(size: int) -> None:
 
 def tags_of(text: str) -> list[str]:
     """From words with commas. Raises InvalidRequest."""
-    tags = list(dict.fromkeys(tag for part in text.split(",") if (tag := part.strip())))
-    if len(tags) > MAX_TAGS or any(len(tag) > MAX_TAG for tag in tags):
-        raise InvalidRequest(
-            f"At most {MAX_TAGS} tags of {MAX_TAG} characters each, with commas between them.",
-            param="tags",
-        )
-    return tags
+    try:
+        return tags.split(text.split(","))
+    except ValueError as exc:
+        raise InvalidRequest(str(exc), param="tags") from None
 
 
 def begin(
@@ -75,7 +73,7 @@ def begin(
     items = parse_all(files, password)
     if len(items) > MAX_ITEMS:
         raise InvalidRequest(
-            f"There are {len(items):,} credentials in it, and {MAX_ITEMS:,} may come at once: send it in several parts."
+            f"There is more in it than the {MAX_ITEMS:,} credentials that may come at once: send it in several parts."
         )
     results = import_items(
         items=items, contributor_id=contributor.pk if contributor else None, dry_run=True
@@ -144,9 +142,16 @@ def confirm(*, import_id: UUID, actor: str, address: str = "", test: bool = Fals
 
 
 @transaction.atomic
-def cancel(*, import_id: UUID) -> Import:
+def cancel(*, import_id: UUID, actor: str, address: str = "") -> Import:
     """What is stored stays stored; what is not goes. Raises Import.DoesNotExist."""
     batch = Import.objects.select_for_update().get(pk=import_id)
+    if batch.state in (Import.State.RUNNING, Import.State.PREVIEW):
+        audit.record(
+            actor=actor,
+            address=address,
+            action="credentials.cancel_import",
+            subject=f"import {batch.pk}",
+        )
     if batch.state == Import.State.RUNNING and batch.job:
         batch.job = jobs.cancel(batch.job)
         if batch.job.state == jobs.Job.State.CANCELLED:
@@ -239,7 +244,10 @@ def _store_chunk(batch: Import, by: str) -> list[ImportItem]:
     return waiting
 
 
-def _unsealed(item: ImportItem) -> Found:
+def _unsealed(item: ImportItem) -> Item:
+    """What it would have renewed may have been taken back since the preview, and what waited was destroyed with it."""
+    if not item.sealed:
+        return Unusable(item.source, _TAKEN_BACK)
     try:
         return msgspec.convert(dict(item.sealed.open()), Found)
     except SecretUnreadable as exc:
@@ -299,7 +307,8 @@ def _counts(outcomes: Mapping[str, int]) -> dict[str, int]:
 
 
 def _shortened(files: Files) -> str:
-    names = [shown_name(name) for name, _ in files]
-    named = ", ".join(name.rpartition("/")[2] for name in names[:3])
+    """An account's address in a name is masked: this stays when its owner takes the account back."""
+    names = [shown_name(name).rpartition("/")[2] for name, _ in files[:3]]
+    named = ", ".join(masked_email(name) if "@" in name else name for name in names)
     more = f" and {len(files) - 3} more" if len(files) > 3 else ""
     return f"{named[: 255 - len(more)]}{more}"

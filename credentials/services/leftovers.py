@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from credentials.identity import masked_email, masked_key
+from credentials.identity import fingerprint, masked_email, masked_key
 from credentials.models import Credential, Flow, ImportItem, Provider
 from gateway.lib.crypto import SecretUnreadable
 
@@ -59,6 +59,12 @@ def destroy_secret(credential: Credential, *, at: datetime) -> None:
         proxy=credential.proxy,
         secret_destroyed_at=credential.secret_destroyed_at,
     )
+
+
+def part_with_secret(credential: Credential) -> None:
+    """Of a withdrawn row: what it was is lent again, as a row of its own, and this one stays its contributor's receipt."""
+    credential.fingerprint = fingerprint(f"{credential.pk} {credential.fingerprint}")
+    Credential.objects.filter(pk=credential.pk).update(fingerprint=credential.fingerprint)
 
 
 def _forget_arrivals(credential: Credential, identity: str) -> None:

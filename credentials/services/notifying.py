@@ -308,7 +308,8 @@ def _waiting(now: datetime) -> dict[Contributor, list[Notice]]:
         .filter(Q(sent_at=None) | ~Q(error=""))
         .filter(credential__contributor__isnull=False)
         .select_related("credential__contributor")
-        .order_by("created_at", "pk")
+        # Who keeps us waiting in vain comes after those who have not been tried yet.
+        .order_by("attempts", "created_at", "pk")
     )
     found: dict[Contributor, list[Notice]] = defaultdict(list)
     for row in rows:
@@ -328,9 +329,7 @@ def _tell(contributor: Contributor, waiting: list[Notice], now: datetime, post: 
         failures.update({row.pk: _ENOUGH_MAIL for row in mailed})
     else:
         _mail(contributor, mailed, failures)
-    for row in claimed:
-        if row in by_webhook:
-            _call(contributor, row, failures, post)
+    _call(contributor, [row for row in claimed if row in by_webhook], failures, post)
     for row in claimed:
         _record(row, failures.get(row.pk, ""), now, wait_until=free_at)
     return sum(not failures.get(row.pk) for row in claimed)
@@ -346,11 +345,15 @@ def _channels_of(contributor: Contributor) -> list[str]:
 
 
 def _next_mail(contributor: Contributor, now: datetime) -> datetime:
-    """Now, unless there were three within a day; what waits then goes out together."""
+    """Now, unless there were three within a day; what waits then goes out together. Counted by address: it may be a
+    stranger's, and whoever wrote it here can be as many contributors as they like."""
     mailed = Notice.objects.filter(
-        credential__contributor=contributor, channels__contains=EMAIL, sent_at__gt=now - _DAY
+        credential__contributor__email__iexact=contributor.email,
+        channels__contains=EMAIL,
+        sent_at__gt=now - _DAY,
     )
-    sent = sorted({row.sent_at for row in mailed if row.sent_at})
+    messages = mailed.order_by().values_list("credential__contributor_id", "sent_at").distinct()
+    sent = sorted(at for _, at in messages if at)
     return now if len(sent) < notices.MAILS_A_DAY else sent[-notices.MAILS_A_DAY] + _DAY
 
 
@@ -373,6 +376,8 @@ def _mail(contributor: Contributor, rows: list[Notice], failures: dict[int, str]
     except (SMTPException, OSError) as exc:
         logger.warning("no notices could be mailed: %s", type(exc).__name__)
         trouble = "the mail server could not be reached; it is tried again."
+    except ValueError:
+        trouble = "no mail can be sent to your address."
     else:
         for row in rows:
             row.channels = _joined(row.channels, EMAIL)
@@ -383,7 +388,6 @@ def _mail(contributor: Contributor, rows: list[Notice], failures: dict[int, str]
 def _message(contributor: Contributor, rows: list[Notice]) -> EmailMultiAlternatives:
     site = settings.PUBLIC_URL
     context = {
-        "name": contributor.name,
         "notices": rows,
         "kind": rows[0].kind if len(rows) == 1 else "",
         "link": links.link_of(contributor, site) if site else "",
@@ -413,7 +417,21 @@ def _unsubscribe_url(contributor: Contributor) -> str:
     return f"{settings.PUBLIC_URL}{path}"
 
 
-def _call(contributor: Contributor, row: Notice, failures: dict[int, str], post: Post) -> None:
+def _call(
+    contributor: Contributor, rows: list[Notice], failures: dict[int, str], post: Post
+) -> None:
+    """One after the other. After one that failed the rest is not tried now: a slow address would hold up everybody else."""
+    trouble = ""
+    for row in rows:
+        trouble = trouble or _post(contributor, row, post)
+        if trouble:
+            failures[row.pk] = trouble
+        else:
+            row.channels = _joined(row.channels, WEBHOOK)
+
+
+def _post(contributor: Contributor, row: Notice, post: Post) -> str:
+    """What went wrong, in words; "" when it was delivered."""
     try:
         url = contributor.webhook.open()["url"]
         post(
@@ -425,11 +443,10 @@ def _call(contributor: Contributor, row: Notice, failures: dict[int, str], post:
             },
         )
     except SecretUnreadable:
-        failures[row.pk] = "the address of your webhook cannot be read at the moment."
+        return "the address of your webhook cannot be read at the moment."
     except (outward.Refused, outward.Undelivered) as exc:
-        failures[row.pk] = f"your webhook {exc}."
-    else:
-        row.channels = _joined(row.channels, WEBHOOK)
+        return f"your webhook {exc}."
+    return ""
 
 
 def _payload(contributor: Contributor, row: Notice) -> dict[str, Any]:

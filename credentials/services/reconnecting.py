@@ -10,9 +10,8 @@ from django.utils import timezone
 
 from credentials.identity import fingerprint_of
 from credentials.models import TOPIC, Credential, StateChange
-from credentials.models.credential import new_name
 from credentials.services.verdicts import set_state
-from credentials.states import Event, IllegalMove, State
+from credentials.states import Event, IllegalMove
 from gateway.lib.models import bump
 
 REASON = "reconnected"
@@ -26,25 +25,18 @@ def reconnect(
     by: str,
     contributor_id: int | None = None,
     email: str = "",
-    label: str = "",
 ) -> list[Credential]:
-    """Lifts what was held against the old secret, a withdrawal too, but not an operator's decision to disable.
+    """Lifts what was held against the old secret, but not an operator's decision to disable.
 
-    The rows have different projects: a login serves each project once. `contributor_id`: who owns them from now on.
+    The rows are not withdrawn, and have different projects: a login serves each project once. `contributor_id`: who owns them from now on.
     """
     revision, now = bump(TOPIC), timezone.now()
     rows = list(Credential.objects.filter(pk__in=credential_ids).order_by("pk"))
     for row in rows:
-        before = row.state
         row.secret = dict(secret)
         row.fingerprint = fingerprint_of(secret)
         row.email = email or row.email
         row.contributor_id = contributor_id or row.contributor_id
-        if before == State.WITHDRAWN:
-            row.label = label or email or row.label
-            row.withdrawn_at = row.secret_destroyed_at = row.paused_at = None
-            row.revocation = ""
-            row.name = new_name()
         row.connected_at = row.updated_at = now
         row.probe_failures, row.probe_at = 0, None
         row.revision = revision
@@ -60,12 +52,6 @@ _FIELDS = (
     "fingerprint",
     "email",
     "contributor_id",
-    "label",
-    "name",
-    "withdrawn_at",
-    "secret_destroyed_at",
-    "paused_at",
-    "revocation",
     "connected_at",
     "updated_at",
     "probe_failures",

@@ -80,6 +80,7 @@ def _page_for(may: Callable[[object], bool], refusal: str, view: _View) -> _View
     @wraps(view)
     async def async_page(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         user = await request.auser()
+        request.user = user  # the page reads it, and may not ask the database here
         return turned_away(request, user) or await view(request, *args, **kwargs)
 
     return async_page if iscoroutinefunction(view) else page

@@ -23,7 +23,10 @@ class Pages(PageNumberPagination):
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Our own errors as `{"detail": words, "code": …}`, like the framework's."""
     if not isinstance(exc, GatewayError):
-        return framework_handler(exc, context)
+        answer: Response | None = framework_handler(exc, context)
+        if answer is not None:
+            answer.data = _encodable(answer.data)
+        return answer
     facts = {"detail": exc.message, "code": exc.code}
     if exc.param:
         facts["param"] = exc.param
@@ -31,3 +34,12 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         {"Retry-After": str(math.ceil(exc.retry_after_s))} if exc.retry_after_s is not None else {}
     )
     return Response(facts, status=exc.status, headers=headers)
+
+
+def _encodable(value: Any) -> Any:
+    """Errors repeat what was sent, and JSON may hold halves of a surrogate pair, which are no UTF-8."""
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_encodable(inner) for inner in value]
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value

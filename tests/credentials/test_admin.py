@@ -6,6 +6,7 @@ from django.urls import reverse
 from credentials import links, services
 from credentials.models import Contributor, Credential, Notice, QuotaReading, StateChange
 from credentials.services import Event, StateMove
+from gateway.lib.audit import AuditEntry
 from tests.credentials.samples import (
     ACCESS_TOKEN,
     CLIENT_SECRET,
@@ -157,3 +158,19 @@ def test_the_history_names_who_did_it(operator):
     row = store_key()
     operator.post(reverse(LIST), {"action": "disable", "_selected_action": [row.pk]})
     assert StateChange.objects.get().by == "olga"
+
+
+def test_what_is_done_here_is_in_the_audit_too(operator):
+    operator.post(reverse(ADD), {"paste": api_key(1)})
+    row = Credential.objects.get()
+    edited = {"label": "mine", "weight": "2", "contributor": ""}
+    no_models = {"model_states-TOTAL_FORMS": "0", "model_states-INITIAL_FORMS": "0"}
+    operator.post(reverse(CHANGE, args=[row.pk]), {**edited, **no_models})
+    operator.post(reverse(LIST), {"action": "disable", "_selected_action": [row.pk]})
+    entries = AuditEntry.objects.order_by("pk")
+    assert [(entry.action, entry.address) for entry in entries] == [
+        ("credentials.import", "127.0.0.1"),
+        ("credentials.edit", "127.0.0.1"),
+        ("credentials.disable", "127.0.0.1"),
+    ]
+    assert entries[1].detail == {"fields": ["label", "weight"]}

@@ -408,6 +408,17 @@ def test_nonsense_is_refused_with_its_field(stella, change, words):
     assert not AuditEntry.objects.exists()
 
 
+def test_what_a_contributor_allows_is_not_widened(stella):
+    row = store_key(contributor_id=Contributor.objects.create().pk)
+    services.set_limits(credential_id=row.pk, limits={"calls_a_day": 100})
+    path = f"{POOL}/{row.pk}"
+    answer = stella.patch(path, {"caps": {"calls_a_day": 500}}, format="json")
+    assert answer.status_code == 409
+    assert "Its contributor allows 100 calls a day" in answer.content.decode()
+    assert not AuditEntry.objects.exists()
+    assert stella.patch(path, {"caps": {"calls_a_day": 99}}, format="json").status_code == 200
+
+
 def test_the_second_of_two_editors_is_told(stella, olga):
     row = store_key()
     version = stella.get(f"{POOL}/{row.pk}").json()["version"]
@@ -590,6 +601,13 @@ def test_a_count_that_changed_is_refused(stella):
         ({"action": "add_tag", "filter": {}}, "tag"),
         ({"action": "set_weight", "filter": {}, "params": {"weight": 0}}, "weight"),
         ({"action": "disable", "filter": {}, "params": {"weight": 1}}, "takes none"),
+        # What a script sends whose variable was not set, or that guessed a value: it would mean every row.
+        ({"action": "disable", "filter": {"tag": ""}}, "would mean all"),
+        ({"action": "disable", "filter": {"contributor": None}}, "would mean all"),
+        ({"action": "disable", "filter": {"state": []}}, "would mean all"),
+        ({"action": "disable", "filter": {"attention": "yes"}}, "would mean all"),
+        ({"action": "disable", "filter": {"model_state": "cooling"}}, "which model"),
+        ({"action": "disable", "ids": [10**30]}, "ids"),
     ],
 )
 def test_a_bulk_action_that_is_not_clear_is_refused(stella, body, words):
@@ -630,3 +648,25 @@ def test_the_schema_has_no_warnings(capsys):
 
     call_command("spectacular", "--fail-on-warn", "--validate", file="/dev/null")
     assert "Warning" not in capsys.readouterr().err
+
+
+def test_a_tag_is_another_one_in_another_case(stella):
+    """Also on SQLite, whose LIKE knows no case."""
+    row = store_key()
+    services.edit(credential_id=row.pk, changes={"tags": ["eu"]}, by="x")
+    assert stella.get(f"{POOL}?tag=eu").json()["count"] == 1
+    assert stella.get(f"{POOL}?tag=EU").json()["count"] == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"contributor": "a\0b"},
+        {"caps": {"calls_a_day": 10**30}},
+        {"caps": {"model_calls_a_day": {"a\0b": 1}}},
+    ],
+)
+def test_what_no_database_takes_is_refused(stella, change):
+    row = store_key()
+    answer = stella.patch(f"{POOL}/{row.pk}", json.dumps(change), content_type="application/json")
+    assert answer.status_code == 400

@@ -140,3 +140,38 @@ def test_an_empty_zip_is_told():
     buffer = io.BytesIO()
     zipfile.ZipFile(buffer, "w").close()
     assert parse("b.zip", buffer.getvalue()) == [Unusable("b.zip", "an empty ZIP")]
+
+
+def test_what_cannot_be_unpacked_piece_by_piece_is_refused():
+    """A kilobyte of it becomes gigabytes in one go."""
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", method) as file:
+            file.writestr("a.json", as_bytes(adc()))
+        (item,) = parse("b.zip", packed.getvalue())
+        assert isinstance(item, Unusable)
+        assert "usual settings" in item.reason
+
+
+def test_what_is_refused_counts_as_unpacked_too(monkeypatch):
+    monkeypatch.setattr(archive, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(archive, "MAX_TOTAL_BYTES", 5000)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for number in range(20):
+            file.writestr(f"{number}.json", b" " * 2000)
+    items = parse("b.zip", packed.getvalue())
+    assert len(items) == 5
+    assert "rest left out" in items[-1].reason
+
+
+def test_a_list_of_too_many_names_is_not_even_read(monkeypatch):
+    monkeypatch.setattr(archive, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(archive.pyzipper, "AESZipFile", None)
+    (item,) = parse("b.zip", zipped({f"{number}/": b"" for number in range(4)}))
+    assert "lists more" in item.reason
+
+
+def test_a_name_that_climbs_is_shown_without_its_steps():
+    items = parse("b.zip", zipped({"../../etc/./keys.txt": api_key().encode()}))
+    assert [item.source for item in items] == ["b.zip/etc/keys.txt:1"]

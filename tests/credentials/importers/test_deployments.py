@@ -1,10 +1,12 @@
 """Whole deployments of older gateways: their files, folders and databases, with names and states."""
 
 import json
+import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from tests.credentials.samples import (
     gcli2api,
     zipped,
 )
+from tests.services import give_up, postgres_database
 
 SCHEMA = """
 CREATE TABLE {table} (
@@ -233,33 +236,29 @@ def test_a_dump_of_mysqldump_names_no_columns_and_escapes_with_backslashes():
     assert_both_with_names_and_states(parse("dump.sql", dump.encode()))
 
 
-def test_a_real_pg_dump(postgres_url, tmp_path):
-    """Made by the tool itself, where it is installed beside the server."""
-    import shutil
-
-    import psycopg
-
+def test_a_real_pg_dump(postgres_url):
+    """Made by the tool itself, which comes with the server."""
     tool = shutil.which("pg_dump")
     if tool is None:
-        pytest.skip("pg_dump is not installed")
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("DROP TABLE IF EXISTS credentials")
-        connection.execute(
-            "CREATE TABLE credentials (id SERIAL PRIMARY KEY, filename TEXT UNIQUE NOT NULL, credential_data TEXT "
-            "NOT NULL, disabled INTEGER, error_codes TEXT, user_email TEXT, model_cooldowns TEXT, preview INTEGER, "
-            "tier TEXT)"
-        )
-        for row in rows():
+        give_up("pg_dump is not installed")
+    # `postgres_url` says whether there is a server; other tests have their tables there.
+    with postgres_database() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(
-                f"INSERT INTO credentials ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", row
+                "CREATE TABLE credentials (id SERIAL PRIMARY KEY, filename TEXT UNIQUE NOT NULL, credential_data TEXT "
+                "NOT NULL, disabled INTEGER, error_codes TEXT, user_email TEXT, model_cooldowns TEXT, preview INTEGER, "
+                "tier TEXT)"
             )
-    for options in ([], ["--inserts"], ["--column-inserts"]):
-        done = subprocess.run([tool, *options, postgres_url], capture_output=True, check=False)
-        if done.returncode:
-            pytest.skip(f"pg_dump does not fit the server: {done.stderr.decode()[:200]}")
-        assert_both_with_names_and_states(parse("dump.sql", done.stdout))
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("DROP TABLE credentials")
+            for row in rows():
+                connection.execute(
+                    f"INSERT INTO credentials ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+                    row,
+                )
+        for options in ([], ["--inserts"], ["--column-inserts"]):
+            done = subprocess.run([tool, *options, url], capture_output=True, check=False)
+            if done.returncode:
+                give_up(f"pg_dump does not fit the server: {done.stderr.decode()[:200]}")
+            assert_both_with_names_and_states(parse("dump.sql", done.stdout))
 
 
 def test_mongoexport_in_lines_and_as_a_list():
@@ -412,3 +411,18 @@ def test_no_reason_tells_a_secret(database):
     (bad,) = [item for item in items if isinstance(item, Unusable)]
     assert "no JSON object" in bad.reason
     assert REFRESH_TOKEN not in repr(items)
+
+
+def test_tables_that_share_their_pages_are_not_read_again_and_again(tmp_path):
+    path = tmp_path / "shared.db"
+    with closing(sqlite3.connect(path)) as database:
+        for number in range(20):
+            database.execute(f"CREATE TABLE t{number} (a TEXT)")
+        database.execute("INSERT INTO t0 VALUES (?)", ["x" * 1_000_000])
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute(
+            "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 't0')"
+        )
+        database.commit()
+    (item,) = parse("shared.db", path.read_bytes())
+    assert "share their pages" in item.reason

@@ -1,12 +1,15 @@
 """What may stand in one file: lists, maps, several texts, rubbish."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credentials.importers import MAX_BYTES, Found, Unusable, parse
+from credentials.importers import MAX_BYTES, Found, Unusable, parse, reading
 from tests.credentials.samples import adc, api_key, as_bytes, cliproxyapi, gcli2api, gemini_cli
 
 
@@ -112,3 +115,49 @@ _json = st.recursive(
 @given(_json)
 def test_any_json_raises_nothing(value):
     assert all(isinstance(item, Found | Unusable) for item in parse("file", as_bytes(value)))
+
+
+def test_a_long_text_takes_neither_long_nor_much_room():
+    """Each of these took gigabytes: a text of millions of letters in a dump, a TOML key of thousands of dots."""
+    program = """
+import resource
+from credentials.importers import parse
+resource.setrlimit(resource.RLIMIT_AS, (600 * 2**20, 600 * 2**20))
+resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+for text in (
+    "INSERT INTO t VALUES ('" + "a" * 20_000_000 + "');",
+    "INSERT INTO t VALUES ('" + "''" * 10_000_000,
+    "-- MySQL dump" + chr(10) + "INSERT INTO t VALUES ('" + "a" * 20_000_000,
+    "[a]" + chr(10) + "a." * 200_000 + "b = 1",
+):
+    parse("x.sql", text.encode())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[3])
+
+
+def test_there_is_an_end_to_what_is_told_of_one_upload(monkeypatch):
+    monkeypatch.setattr(reading, "MAX_PIECES", 5)
+    items = parse("keys.txt", "\n".join(f"AIza-too-short-{number}" for number in range(9)).encode())
+    assert len(items) == 6
+    assert "the rest was left out" in items[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("help_url", "javascript:alert(1)"),
+        ("label", "a\0b"),
+        ("label", "a\ud800b"),
+        ("tags", ["<b>"]),
+        ("model_cooldowns", {"a\0b": 4e9}),
+    ],
+)
+def test_what_no_page_and_no_database_should_see_is_left_out(field, value):
+    (item,) = parse("a.json", json.dumps(gcli2api(disabled=False, **{field: value})).encode())
+    known = item.known
+    assert (known.help_url, known.label, known.tags, known.rests) == ("", "", [], {})
+
+
+def test_a_token_with_signs_that_none_has_is_none():
+    (item,) = parse("a.json", json.dumps(gcli2api(refresh_token="1//a\ud800b")).encode())
+    assert "refresh_token" in item.reason

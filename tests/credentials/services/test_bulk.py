@@ -1,7 +1,7 @@
 import pytest
 
 from credentials import services, upstream
-from credentials.models import Credential, StateChange
+from credentials.models import Contributor, Credential, StateChange
 from credentials.services import Event, bulk
 from credentials.upstream import Finding
 from gateway.lib import jobs, spans
@@ -89,6 +89,26 @@ def test_tags_weight_and_caps(keys):
     assert first.tags == ["old"]
 
 
+def test_caps_in_bulk_are_no_wider_than_contributors_allow(keys):
+    lender = Contributor.objects.create()
+    allowed = [{"calls_a_day": 100}, {"calls_a_day": 10}, {"allowed_models": ["*pro*"]}]
+    for row, limits in zip(keys, allowed, strict=False):
+        Credential.objects.filter(pk=row.pk).update(contributor=lender)
+        services.set_limits(credential_id=row.pk, limits=limits)
+    job = run("set_caps", keys, calls_a_day=50, allowed_models=["*flash*"])
+    calls = list(Credential.objects.order_by("pk").values_list("calls_a_day", flat=True))
+    assert calls == [50, 10, None, 50, 50]
+    assert (job.done, job.failed) == (5, 2)
+    why = "its contributor allows less ({}): only they can allow more"
+    assert job.result["outcomes"] == {
+        "done": 3,
+        why.format("calls a day"): 1,
+        why.format("models"): 1,
+    }
+    refused = Credential.objects.filter(pk__in=[keys[1].pk, keys[2].pk])
+    assert not StateChange.objects.filter(credential__in=refused, by="stella").exists()
+
+
 def test_withdrawing_destroys_each_secret(keys):
     run("withdraw", keys, revoke=False)
     assert states() == ["withdrawn"] * 5
@@ -153,7 +173,7 @@ def test_it_goes_on_behind_the_last_chunk(keys, google, monkeypatch):
     ids = [row.pk for row in keys]
     job = bulk.begin(action="test", credential_ids=ids, params={}, by="stella")
     Job.objects.filter(pk=job.pk).update(
-        result={"reached": ids[1], "outcomes": {"done": 1, "revoked": 1}}
+        result={"_reached": ids[1], "outcomes": {"done": 1, "revoked": 1}}
     )
     jobs.run(str(job.pk))
     job.refresh_from_db()

@@ -59,7 +59,7 @@ def test_only_what_came_in_this_way_is_forgotten_and_may_come_again(variables):
     assert environment.names() == []
     other.refresh_from_db()
     assert other.state == "active"
-    assert AuditEntry.objects.get().detail == {"names": gone}
+    assert AuditEntry.objects.get(action="credentials.forget_environment").detail == {"names": gone}
     environment.load(by="olga")
     assert len(environment.names()) == 3
     assert Credential.objects.count() == 4

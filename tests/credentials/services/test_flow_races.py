@@ -9,7 +9,8 @@ import pytest
 from django.db import connections
 
 from credentials.models import Credential, Flow
-from credentials.services import exchanging, flows
+from credentials.pasted import Step
+from credentials.services import flow_job, flows
 from gateway.lib.errors import RateLimited
 from tests.credentials.google import answer_of, code_in, google_behind, person
 
@@ -55,6 +56,20 @@ def test_a_code_that_arrives_by_every_way_at_once_is_exchanged_once(fake):
     assert Credential.objects.count() == 1
 
 
+def test_codes_that_are_tried_at_once_are_no_more_than_the_limit(settings):
+    settings.LENDING_ATTEMPTS_PER_HOUR = 2
+
+    def guess():
+        try:
+            with flows.in_turn("192.0.2.1"):
+                flows.count_failure(address="192.0.2.1", step=Step.READING)
+        except RateLimited:
+            return False
+        return True
+
+    assert sum(at_once(guess)) == 2
+
+
 def test_a_job_that_is_run_twice_at_once_stores_one_credential(fake):
     """A lease that ran out while its worker still lived."""
     person(fake)
@@ -70,7 +85,7 @@ def test_a_job_that_is_run_twice_at_once_stores_one_credential(fake):
     Flow.objects.filter(pk=flow.pk).update(secret=secret)
     flow.refresh_from_db()
     at_once(
-        lambda: exchanging._keep(Flow.objects.get(pk=flow.pk), flow.secret.open(), "a@example.org")
+        lambda: flow_job._keep(Flow.objects.get(pk=flow.pk), flow.secret.open(), "a@example.org")
     )
     assert Credential.objects.count() == 1
     assert Flow.objects.get(pk=flow.pk).state == Flow.State.CHECKING

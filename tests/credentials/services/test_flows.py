@@ -6,9 +6,10 @@ from django.db import connection
 from django.utils import timezone
 
 from credentials import services, upstream
+from credentials.importers import parse
 from credentials.models import Contributor, Credential, Flow, StateChange
 from credentials.pasted import Step
-from credentials.services import exchanging, flows
+from credentials.services import flow_job, flows
 from credentials.services.flow_rows import Wishes
 from credentials.states import Event
 from gateway.lib.audit import AuditEntry
@@ -108,7 +109,7 @@ def test_two_arrivals_of_one_code_are_one_exchange(fake):
     assert flows.accept(flow_id=flow.pk, code=code, by_state=True)
     assert not flows.accept(flow_id=flow.pk, code=code)
     worked(flow)
-    exchanging.see_through(flow_id=flow.pk)
+    flow_job.see_through(flow_id=flow.pk)
     assert len([record for record in fake.requests if record.kind == "token"]) == 1
     assert Job.objects.filter(kind="credentials.flow").count() == 1
 
@@ -122,10 +123,10 @@ def test_a_worker_that_died_after_the_exchange_lost_nothing(fake, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(exchanging, "_keep", killed)
+        patched.setattr(flow_job, "_keep", killed)
         with pytest.raises(KeyboardInterrupt):
-            exchanging.see_through(flow_id=flow.pk)
-    exchanging.see_through(flow_id=flow.pk)
+            flow_job.see_through(flow_id=flow.pk)
+    flow_job.see_through(flow_id=flow.pk)
     flow.refresh_from_db()
     assert flow.state == Flow.State.DONE
     assert len([record for record in fake.requests if record.kind == "token"]) == 1
@@ -531,17 +532,40 @@ def test_ones_own_key_again_is_only_tried_again(fake):
     assert Credential.objects.count() == 1
 
 
-def test_a_key_that_was_taken_back_can_be_lent_again(fake):
+def test_a_key_that_was_taken_back_can_be_lent_again_and_its_receipt_stays(fake):
     fake.add_api_key(api_key(1))
+    owner = Contributor.objects.create()
+    receipts = []
+    for _ in range(2):
+        flow = keys(api_key(1), contributor_id=owner.pk)
+        assert verdicts(flow) == ["works"]
+        row = Credential.objects.exclude(pk__in=receipts).get()
+        assert row.secret.open() == {"api_key": api_key(1)}
+        assert (row.state, row.withdrawn_at) == ("active", None)
+        services.withdraw(credential_id=row.pk)
+        receipts.append(row.pk)
+    assert {row.state for row in owner.credentials.all()} == {"withdrawn"}
+    assert owner.credentials.exclude(secret_destroyed_at=None).count() == 2
+    (result,) = services.import_items(items=parse("keys.txt", api_key(1).encode()))
+    assert result.outcome is services.Outcome.UNUSABLE
+
+
+def test_a_receipt_is_not_handed_to_whoever_lends_the_key_next(fake):
+    fake.add_api_key(api_key(1))
+    owner = Contributor.objects.create()
+    row = store_key(1, contributor_id=owner.pk)
+    services.withdraw(credential_id=row.pk)
+    keys(api_key(1), contributor_id=Contributor.objects.create().pk)
+    assert owner.credentials.get() == row
+    assert Credential.objects.get(pk=row.pk).state == "withdrawn"
+
+
+def test_a_new_key_does_not_bring_back_what_was_taken_back_meanwhile():
     row = store_key(1, contributor_id=Contributor.objects.create().pk)
     services.withdraw(credential_id=row.pk)
-    flow = keys(api_key(1))
-    row.refresh_from_db()
-    assert (row.state, row.withdrawn_at, row.secret_destroyed_at) == ("active", None, None)
-    assert row.contributor == flow.contributor
-    assert row.secret.open() == {"api_key": api_key(1)}
-    assert not row.name.startswith("withdrawn")
-    assert verdicts(flow) == ["works"]
+    with pytest.raises(Conflict):
+        flows.begin_new_key(credential=row, text=api_key(2), browser=ALICE)
+    assert Credential.objects.get().state == "withdrawn"
 
 
 def test_a_new_key_takes_the_place_of_the_old(fake):
@@ -574,6 +598,17 @@ def test_so_many_consents_at_once_and_no_more(settings):
     assert 0 < raised.value.retry_after_s <= 600
     Flow.objects.filter(pk=first.pk).update(expires_at=timezone.now())
     begin()
+
+
+def test_one_address_gets_half_of_the_places(settings):
+    settings.GOOGLE_OAUTH_CLIENT_ID = "c"
+    settings.LENDING_MAX_PENDING = 4
+    first, _ = begin(address="192.0.2.1"), begin(address="192.0.2.1")
+    with pytest.raises(RateLimited, match="from your network"):
+        begin(address="192.0.2.1")
+    begin(address="192.0.2.2")
+    Flow.objects.filter(pk=first.pk).update(state=Flow.State.DONE)
+    begin(address="192.0.2.1")
 
 
 def test_so_many_attempts_an_hour_of_an_address(settings):

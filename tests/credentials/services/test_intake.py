@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from credentials import upstream
 from credentials.models import Contributor, Credential, Import, ImportItem, ModelState, StateChange
-from credentials.services import Event, intake, set_state
+from credentials.services import Event, intake, set_state, withdraw
 from gateway.lib import jobs
 from gateway.lib.audit import AuditEntry
 from gateway.lib.errors import BodyTooLarge, Conflict, InvalidRequest
@@ -56,6 +56,14 @@ def test_a_preview_stores_nothing_and_tells_everything():
         "unusable",
     ]
     assert [bool(item.sealed) for item in batch.items.all()] == [False, True, False, False]
+
+
+def test_an_account_in_a_files_name_is_masked_in_what_stays():
+    files = [("dir/gemini-bobby@example.org-p-1.json", keys(1)), ("plain.txt", keys(2))]
+    batch = intake.begin(files=files, actor="olga")
+    assert batch.source == "ge…y@example.org-p-1.json, plain.txt"
+    batch = intake.confirm(import_id=batch.pk, actor="olga")
+    assert "bobby" not in batch.job.title
 
 
 def test_what_waits_is_sealed():
@@ -125,7 +133,7 @@ def test_a_worker_killed_between_chunks_loses_nothing_and_doubles_nothing(monkey
 
 def test_a_cancelled_preview_keeps_nothing_and_cannot_be_confirmed():
     batch = begin()
-    batch = intake.cancel(import_id=batch.pk)
+    batch = intake.cancel(import_id=batch.pk, actor="stella")
     assert batch.state == Import.State.CANCELLED
     assert not any(item.sealed for item in batch.items.all())
     with pytest.raises(Conflict):
@@ -141,7 +149,7 @@ def test_a_running_import_stops_between_chunks_and_forgets_the_rest(monkeypatch)
 
     def asked_to_stop(*args):
         stored = original(*args)
-        intake.cancel(import_id=batch.pk)
+        intake.cancel(import_id=batch.pk, actor="stella")
         return stored
 
     monkeypatch.setattr(intake, "_store_chunk", asked_to_stop)
@@ -154,7 +162,7 @@ def test_a_running_import_stops_between_chunks_and_forgets_the_rest(monkeypatch)
 
 def test_an_import_cancelled_before_a_worker_took_it_forgets_everything():
     batch = intake.confirm(import_id=begin().pk, actor="sam")
-    batch = intake.cancel(import_id=batch.pk)
+    batch = intake.cancel(import_id=batch.pk, actor="stella")
     assert batch.state == Import.State.CANCELLED
     assert not any(item.sealed for item in batch.items.all())
 
@@ -344,3 +352,34 @@ def test_tags_are_words_with_commas():
     assert intake.tags_of(" a, b ,,a ") == ["a", "b"]
     with pytest.raises(InvalidRequest):
         intake.tags_of("x" * 51)
+
+
+def test_what_was_taken_back_since_the_preview_does_not_spoil_the_others():
+    """Withdrawing destroys what waits for the credential: nothing is left to store."""
+    known = store_login(project="p-one", email="ada@example.org")
+    news = gcli2api(refresh_token="1//news", project_id="p-one", user_email="ada@example.org")
+    batch = intake.begin(files=[("a.json", as_bytes(news)), ("keys.txt", keys(7))], actor="sam")
+    assert batch.counts == {"new": 1, "updated": 1, "duplicate": 0, "unusable": 0}
+    withdraw(credential_id=known.pk)
+    batch = intake.confirm(import_id=batch.pk, actor="sam")
+    job = run(batch)
+    assert job.state == "done"
+    assert batch.counts == {"new": 1, "updated": 0, "duplicate": 0, "unusable": 1}
+    assert batch.items.get(outcome="unusable").reason == "its contributor took it back meanwhile"
+    known.refresh_from_db()
+    assert (known.state, known.secret.open()) == ("withdrawn", {})
+
+
+def test_cancelling_is_written_down():
+    intake.cancel(import_id=begin().pk, actor="sam", address="10.0.0.9")
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.address, entry.action) == (
+        "sam",
+        "10.0.0.9",
+        "credentials.cancel_import",
+    )
+
+
+def test_tags_are_those_that_can_be_edited_later():
+    with pytest.raises(InvalidRequest, match="is no tag"):
+        intake.tags_of("eu, <b>")

@@ -179,6 +179,59 @@ def test_several_notices_are_one_message_and_three_messages_a_day_are_enough(bob
     assert len(mail.outbox) == 4
 
 
+def test_an_address_gets_three_messages_a_day_however_many_write_it_here():
+    for number in range(5):
+        somebody = Contributor.objects.create(email="Victim@Example.org")
+        broken(somebody, number=number)
+    notify_due(now=NOW)
+    assert len(mail.outbox) == 3
+
+
+def test_what_a_stranger_calls_themselves_goes_into_no_message():
+    somebody = Contributor.objects.create(name="Your bank: evil.example", email="v@example.org")
+    broken(somebody)
+    assert notify_due(now=NOW) == 1
+    assert "evil" not in mail.outbox[0].message().as_string()
+
+
+def test_an_address_that_no_mail_can_go_to_keeps_nobody_else_waiting(bob):
+    nobody = Contributor.objects.create(email="a@" + "ü" * 63 + ".com")
+    broken(nobody, number=1)
+    broken(bob, number=2)
+    assert notify_due(now=NOW) == 1
+    assert [message.to for message in mail.outbox] == [["bob@example.org"]]
+    assert "no mail can be sent" in nobody.credentials.get().notices.get().error
+
+
+def test_a_webhook_that_fails_is_not_tried_for_every_notice_at_once(bob):
+    bob.email, bob.webhook = "", {"url": "https://slow.example.org/"}
+    bob.save()
+    for number in range(3):
+        broken(bob, number=number)
+    hook = Hook(outward.Undelivered("did not answer within 15 s"))
+    assert notify_due(now=NOW, post=hook) == 0
+    assert len(hook.calls) == 1
+    assert {row.error for row in Notice.objects.all()} == {
+        "your webhook did not answer within 15 s."
+    }
+    assert notify_due(now=NOW + HOUR, post=hook) == 3
+
+
+def test_who_failed_before_comes_after_who_was_not_tried(bob):
+    bob.email, bob.webhook = "", {"url": "https://slow.example.org/"}
+    bob.save()
+    broken(bob, number=1)
+    notify_due(now=NOW, post=Hook(outward.Undelivered("is slow")))
+    charlie = Contributor.objects.create(webhook={"url": "https://quick.example.org/"})
+    broken(charlie, number=2)
+    hook = Hook()
+    notify_due(now=NOW + HOUR, post=hook)
+    assert [url for url, *_ in hook.calls] == [
+        "https://quick.example.org/",
+        "https://slow.example.org/",
+    ]
+
+
 def test_a_webhook_gets_signed_words_and_nothing_secret(bob, monkeypatch):
     bob.webhook = {"url": "https://hooks.example.org/secret-path"}
     bob.save()

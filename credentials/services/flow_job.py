@@ -14,7 +14,7 @@ from django.utils import timezone
 from credentials import oauth, upstream
 from credentials.client import GoogleClient
 from credentials.identity import masked_email
-from credentials.models import Credential, Flow, Provider
+from credentials.models import TOPIC, Credential, Flow, Provider
 from credentials.oauth import TokenRefusal, TokenReply, Trouble
 from credentials.pasted import Step
 from credentials.services.flow_rows import (
@@ -37,6 +37,7 @@ from gateway.lib import jobs
 from gateway.lib.crypto import SecretUnreadable
 from gateway.lib.errors import GatewayError
 from gateway.lib.fields import SecretDict
+from gateway.lib.models import bump
 
 logger = logging.getLogger(__name__)
 
@@ -174,6 +175,7 @@ def _tokens(reply: TokenReply, asked_at: float) -> dict[str, Any]:
 def _keep(flow: Flow, secret: SecretDict, email: str) -> None:
     """From the flow into the pool, in one transaction."""
     with transaction.atomic():
+        bump(TOPIC)  # from here on nobody takes back what is to be connected again
         row = Flow.objects.select_for_update().get(pk=flow.pk)
         if row.state != Flow.State.EXCHANGING:
             return
