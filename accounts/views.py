@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib.auth import login
-from django.contrib.auth.decorators import user_passes_test
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,9 +10,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import access, selectors, services
+from accounts import selectors, services
 from accounts.forms import SetupForm
 from accounts.selectors import LinkState
+from gateway.lib.access import operators_only
 from gateway.lib.errors import PermissionDenied
 
 
@@ -48,6 +48,6 @@ def _explain(request: HttpRequest, state: LinkState) -> HttpResponse:
 
 
 @require_safe
-@user_passes_test(access.is_operator, login_url="admin:login")
+@operators_only
 def welcome(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/welcome.html", {"site": request.build_absolute_uri("/")[:-1]})

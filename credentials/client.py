@@ -16,7 +16,7 @@ from gateway.lib.errors import ProxyFailed, UpstreamFailed, UpstreamTimeout, Ups
 from gateway.lib.proxied import transport_for
 
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
-"""Per step. Together they stay under the refresh lease (credentials/services/refreshing.py)."""
+"""Per step."""
 
 
 class GoogleClient:

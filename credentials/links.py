@@ -3,6 +3,8 @@ is exchanged for a cookie at once, so that it does not stay in an address bar.""
 
 from __future__ import annotations
 
+import re
+
 from django.core.signing import BadSignature, Signer
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -14,6 +16,8 @@ _COOKIE_PATH = "/auth"
 _COOKIE_AGE_S = 180 * 24 * 3600
 _SEPARATOR = "."
 _LONGEST = 200
+_LONGEST_PASTE = 5_000
+_TOKEN = re.compile(r"[\w-]{40,}\.[\w-]{8,}\.\d+", re.ASCII)
 
 _signer = Signer(salt="credentials.links", sep=_SEPARATOR)
 
@@ -39,12 +43,22 @@ def contributor_of(token: str) -> Contributor | None:
     return Contributor.objects.filter(public_id=public_id, link_version=int(version)).first()
 
 
+def contributor_in(text: str) -> Contributor | None:
+    """Of the last link in what somebody pasted, with whatever stood around it."""
+    tokens = _TOKEN.findall(text[:_LONGEST_PASTE])
+    return contributor_of(tokens[-1]) if tokens else None
+
+
 def contributor_of_request(request: HttpRequest) -> Contributor | None:
-    """Whose browser it is: by the cookie of the link, else the signed-in member's own."""
-    if found := contributor_of(request.COOKIES.get(COOKIE, "")):
+    """Whose browser it is: by the cookie of the link, else the signed-in member's own. Where several share a browser, the cookie
+    that one member left is not another's."""
+    found = contributor_of(request.COOKIES.get(COOKIE, ""))
+    if found is not None and found.user_id is None:
         return found
     if not request.user.is_authenticated:
-        return None
+        return found
+    if found is not None and found.user_id == request.user.pk:
+        return found
     return Contributor.objects.filter(user_id=request.user.pk).first()
 
 

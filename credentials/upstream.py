@@ -14,9 +14,9 @@ from msgspec import Struct
 
 
 class Finding(Struct, frozen=True):
-    """`verdict`: works, needs licence, retired by Google, revoked, needs verification, rate-limited, unreachable, banned
-    by Google, misconfigured, not served from here, unreadable … `usable`: also for one that only rests. `detail` says
-    what to do, in words for people; `help_url` is where."""
+    """`verdict`: works, needs licence, retired by Google for individual accounts, revoked, needs verification,
+    rate-limited, unreachable, banned by Google, misconfigured, not served from here, unreadable … `usable`: also for one
+    that only rests. `detail` says what to do, in words for people; `help_url` is where."""
 
     credential_id: int
     label: str

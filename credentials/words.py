@@ -111,6 +111,7 @@ _REASONS = {
     "rate_limited": Words(_LIMITED),
     "daily_quota": Words("today's quota at Google is used up"),
     "quota_exhausted": Words("its quota at Google is used up"),
+    "quota_with_reset": Words("its quota at Google is used up until a time Google names"),
     "no_access": Words("Google gives it no quota"),
     "insufficient_credits": Words("its credits at Google are used up"),
     "model_missing": Words("the account does not have the model"),
@@ -152,6 +153,8 @@ def explain(state: str, reason: str = "", *, provider: str = "") -> Words:
     rule, _, reason = reason.rpartition(": ")
     if rule and state == "needs_attention":
         return Words(f"taken out by {rule}", _RULED_OUT, OPERATOR)
+    if rule and state == "cooling" and reason not in _REASONS:
+        return Words(f"resting by {rule}")
     words = _REASONS.get(reason) or _STATES.get(state, WORKS)
     if state == "expired" and provider == "gemini_api" and reason not in _REASONS:
         return _REASONS["api_key_invalid"]

@@ -89,6 +89,7 @@ _ACTIVATION = (
 
 CODE_ASSIST = {
     "ca_rate_short": _rest("Short rate limit", "rate", "rate_limited", 1),
+    "ca_rate_long": _rest("Long rate limit", "quota", "quota_with_reset", 4000.5),
     "ca_quota_daily": _rest("Daily quota", "quota", "daily_quota", 47941.2),
     "ca_quota_bare": _rest("Bare quota", "quota", "quota_exhausted", 4 * HOUR_S),
     "ca_quota_legacy": _rest("Legacy quota (per day)", "quota", "daily_quota", "midnight"),

@@ -130,6 +130,12 @@ class Credential(Revisioned):
             ),
         ]
 
+    @property
+    def kind(self) -> str:
+        """As those who lend it call it."""
+        lent_as: str = self.get_provider_display()
+        return "Google account" if self.provider == Provider.CODE_ASSIST else lent_as
+
     def __str__(self) -> str:
         return self.label or f"{self.provider} {self.pk}"
 

@@ -17,12 +17,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from credentials import uploads
+from credentials.downloads import sent
 from credentials.exporters import FORMATS
 from credentials.filters import meant_by
 from credentials.models import Contributor, Credential, Import
 from credentials.services import Outcome, exporting, intake
 from credentials.states import State
-from credentials.views.older_files import sent
 from gateway.lib.access import operators_only, stewards_only
 from gateway.lib.errors import GatewayError, InvalidRequest
 
@@ -100,11 +100,11 @@ def detail(request: HttpRequest, import_id: UUID) -> HttpResponse:
         "batch": batch,
         "job": batch.job,
         "page": page,
+        "items": [(item, _OUTCOMES[Outcome(item.outcome)]) for item in page],
         "outcome": outcome,
         "outcomes": [
             (key.value, words, batch.counts.get(key, 0)) for key, words in _OUTCOMES.items()
         ],
-        "words": {key.value: words for key, words in _OUTCOMES.items()},
         "usable": batch.counts.get(Outcome.NEW, 0) + batch.counts.get(Outcome.UPDATED, 0),
         "reasons": _reasons(batch),
     }
@@ -138,7 +138,11 @@ def confirm(request: HttpRequest, import_id: UUID) -> HttpResponse:
 @stewards_only
 def cancel(request: HttpRequest, import_id: UUID) -> HttpResponse:
     get_object_or_404(Import, pk=import_id)
-    batch = intake.cancel(import_id=import_id)
+    batch = intake.cancel(
+        import_id=import_id,
+        actor=request.user.get_username(),
+        address=request.META.get("REMOTE_ADDR") or "",
+    )
     if batch.state == Import.State.CANCELLED:
         messages.success(request, "Cancelled: what was uploaded and not stored is destroyed.")
     return redirect("credentials:import", import_id)

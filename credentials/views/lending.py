@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -19,9 +20,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from credentials import links, pasted
+from credentials.forms.lending import LendForm
 from credentials.identity import masked_email
 from credentials.kinds import KINDS
-from credentials.lend_form import LendForm
 from credentials.models import Contributor, Credential, Flow, Provider
 from credentials.pasted import Pasted, Step, Trouble
 from credentials.services import flows
@@ -43,6 +44,7 @@ _OF_ANOTHER_ATTEMPT = (
     "This answer of Google's belongs to an attempt that is over or was begun elsewhere. Open Google's page from here, and "
     "paste the address it ends on."
 )
+_FOR_A_PERSON = (Flow.State.PENDING, Flow.State.CHOOSING)
 _KEPT_FROM = (Flow.State.CHECKING, Flow.State.DONE)
 
 
@@ -69,7 +71,12 @@ def address_of(request: HttpRequest) -> str:
         known = ipaddress.ip_address(address)
     except ValueError:
         return address[:45]
-    return str(ipaddress.ip_network((known, 64), strict=False)) if known.version == 6 else address
+    if isinstance(known, ipaddress.IPv4Address):
+        return address
+    # What a socket for both families tells of a visitor who came by IPv4.
+    if known.ipv4_mapped:
+        return str(known.ipv4_mapped)
+    return str(ipaddress.ip_network((known, 64), strict=False))
 
 
 # ------------------------------------------------------------------ beginning
@@ -90,17 +97,20 @@ def lend(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _lend_page(request, form)
     try:
-        flows.check_attempts(address_of(request))
-        if form.is_valid():
+        with flows.in_turn(address_of(request)):
+            is_valid = form.is_valid()
+            if form.wrong_code:
+                flows.count_failure(address=address_of(request), step=Step.READING)
+        if is_valid:
             browser = _browser_of(request)
             return _to_flow(request, _begin(request, form, contributor, browser), browser)
-        if form.wrong_code:
-            flows.count_failure(address=address_of(request), step=Step.READING)
     except RateLimited as exc:
         return _too_many(request, exc)
     except InvalidRequest as exc:
         flows.count_failure(address=address_of(request), step=Step.READING)
         form.add_error("keys", _sentence(exc.message))
+    # What is amiss may stand far below what a phone shows.
+    messages.error(request, "Not yet: something is missing or wrong, see below.")
     return _lend_page(request, form, 422)
 
 
@@ -225,7 +235,7 @@ def flow(request: HttpRequest, flow_id: uuid.UUID) -> HttpResponse:
         return _go_on(request, found)
     if found.state in (Flow.State.EXCHANGING, Flow.State.CHECKING):
         flows.hurry(flow_id=found.pk)
-    elif found.expires_at < timezone.now() and found.state != Flow.State.DONE:
+    elif found.expires_at < timezone.now() and found.state in _FOR_A_PERSON:
         flows.expire_flows()
     found.refresh_from_db()
     if _wants_json(request):
@@ -356,6 +366,11 @@ def redirect_uri_of(request: HttpRequest) -> str:
 def _browser_of(request: HttpRequest) -> str:
     """Its cookie, or a new one that `_to_flow` sets."""
     return request.COOKIES.get(BROWSER_COOKIE) or secrets.token_urlsafe(32)
+
+
+def forget_browser(response: HttpResponse) -> None:
+    """Its attempts are a stranger's from now on."""
+    response.delete_cookie(BROWSER_COOKIE, path=reverse("credentials:lend"), samesite="Lax")
 
 
 def _to_flow(request: HttpRequest, flow: Flow, browser: str) -> HttpResponse:

@@ -14,10 +14,11 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credentials import older, services
+from credentials import services
 from credentials.models import Credential, Provider
+from credentials.selectors import older
 from credentials.services import Event, actions, bulk
-from gateway.lib import audit
+from gateway.lib import audit, spans
 from gateway.lib.access import IsSteward
 from gateway.lib.crypto import SecretUnreadable
 from gateway.lib.errors import GatewayError
@@ -26,11 +27,13 @@ _ACTIONS = {"enable": "enable", "disable": "disable", "delete": "withdraw"}
 _EVENTS = {"enable": Event.ENABLED, "disable": Event.DISABLED}
 _LOOK_UPS_S = 20.0
 """How long an answer waits for look-ups; the others are left to a job."""
+_WITHDRAWN_AT_ONCE = 100
+"""More are left to a job: each takes some hundredths of a second."""
 _LARGEST_PAGE = 1000
 
 
 class PageSerializer(serializers.Serializer[Any]):
-    offset = serializers.IntegerField(min_value=0, default=0)
+    offset = serializers.IntegerField(min_value=0, max_value=1_000_000_000, default=0)
     limit = serializers.IntegerField(min_value=1, max_value=_LARGEST_PAGE, default=50)
     status_filter = serializers.ChoiceField(["all", "enabled", "disabled"], default="all")
     error_code_filter = serializers.CharField(default="all")
@@ -49,11 +52,11 @@ def status(request: Request) -> Response:
     """Without parameters the first shape, everything by name; with any of them the later one, a page."""
     known = set(PageSerializer().fields)
     if not known & set(request.query_params):
-        return Response({"creds": older.as_files(older.lent())})
+        return Response({"creds": older.as_files(older.shown())})
     form = PageSerializer(data=request.query_params)
     form.is_valid(raise_exception=True)
     page = form.validated_data
-    rows = older.lent()
+    rows = older.shown()
     if page["status_filter"] != "all":
         off = page["status_filter"] == "disabled"
         rows = rows.filter(state__in=older.OFF) if off else rows.exclude(state__in=older.OFF)
@@ -109,18 +112,20 @@ def batch_action(request: Request) -> Response:
     names, asked = form.validated_data["filenames"], form.validated_data["action"]
     found = _by_name(names)
     errors = [f"{name}: no such file" for name in names if name not in found]
-    by = request.user.get_username()
-    with transaction.atomic():
-        _audit(request, f"batch_{_ACTIONS[asked]}", "", count=len(found))
-        if asked == "delete":
-            for pk in found.values():
-                services.withdraw(credential_id=pk, by=by)
-        else:
-            services.set_states(
-                credential_ids=list(found.values()), event=_EVENTS[asked], reason="operator", by=by
-            )
+    ids, by = sorted(set(found.values())), request.user.get_username()
     done = len(names) - len(errors)
     message = f"{asked}: {done} of {len(names)} files"
+    with transaction.atomic():
+        _audit(request, f"batch_{_ACTIONS[asked]}", "", count=len(found), ids=spans.written(ids))
+        if asked != "delete":
+            services.set_states(credential_ids=ids, event=_EVENTS[asked], reason="operator", by=by)
+        elif len(ids) > _WITHDRAWN_AT_ONCE:
+            job = bulk.begin(action="withdraw", credential_ids=ids, params={}, by=by)
+            message += f"; it goes on as job {job.pk}"
+    if asked == "delete" and len(ids) <= _WITHDRAWN_AT_ONCE:
+        # A transaction each: one for all would keep every other writer of the pool waiting.
+        for pk in ids:
+            services.withdraw(credential_id=pk, by=by)
     return Response(
         {
             "success_count": done,

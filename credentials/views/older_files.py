@@ -4,10 +4,7 @@ environment holds.
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
-from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -18,9 +15,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from credentials import uploads
+from credentials.downloads import sent
 from credentials.importers import parse_all
 from credentials.importers.found import shown_name
 from credentials.models import Credential, Provider
+from credentials.selectors import older
 from credentials.services import ImportResult, Outcome, environment, exporting, import_items
 from credentials.states import State
 from gateway.lib import audit
@@ -88,7 +87,7 @@ class Download(APIView):
 
     @extend_schema(responses={(200, "application/json"): OpenApiTypes.BINARY})
     def get(self, request: Request, name: str) -> HttpResponseBase:
-        row = Credential.objects.filter(name=name).exclude(state=State.WITHDRAWN).first()
+        row = older.named(name)
         if row is None:
             raise NotFound("there is no credential file of this name")
         plain = "gcli2api" if row.provider == Provider.CODE_ASSIST else "keys"
@@ -123,18 +122,6 @@ class DownloadAll(APIView):
         return sent(made, file_name="credentials.zip")
 
 
-def sent(made: exporting.Export, *, whole: bool = False, file_name: str = "") -> HttpResponseBase:
-    """Kept by nobody on the way."""
-    name = (file_name or made.file_name).replace('"', "")
-    content: Any = b"".join(made.chunks) if whole else made.chunks
-    response = (HttpResponse if whole else StreamingHttpResponse)(
-        content, content_type=made.content_type
-    )
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    response["Cache-Control"] = "no-store"
-    return response
-
-
 class EnvironmentStatus(APIView):
     """`GET /auth/env-creds-status`: names of variables, never their values."""
 
@@ -160,7 +147,9 @@ class LoadEnvironment(APIView):
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
-        loaded = environment.load(by=request.user.get_username())
+        loaded = environment.load(
+            by=request.user.get_username(), address=request.META.get("REMOTE_ADDR") or ""
+        )
         total = len(loaded.results)
         message = f"{loaded.usable} of {total} imported"
         if not total:

@@ -92,22 +92,24 @@ class Login(APIView):
         operation_id="older_login", tags=["older routes"], request=_Login, responses=_Token
     )
     def post(self, request: Request) -> Response:
-        password = _valid(_Login, request)["password"]
+        password = _valid(_Login, request.data)["password"]
         address = lending.address_of(request)
-        flows.check_attempts(address)
         if not panel.is_configured():
             raise PermissionDenied(
                 "There is no panel password here: whoever runs this site has to set PANEL_PASSWORD."
             )
-        if not panel.is_password(password):
-            flows.count_failure(address=address, step=Step.READING)
+        with flows.in_turn(address):
+            fits = panel.is_password(password)
+            if not fits:
+                flows.count_failure(address=address, step=Step.READING)
+        if not fits:
             raise AuthenticationFailed("This is not the panel password.")
         answer = {
             "token": panel.make_token(),
             "message": "Signed in.",
             "expires_in": panel.TOKEN_AGE_S,
         }
-        return Response(answer)
+        return Response(answer, headers={"Cache-Control": "no-store"})
 
 
 class Start(APIView):
@@ -119,7 +121,7 @@ class Start(APIView):
         operation_id="older_auth_start", tags=["older routes"], request=_Start, responses=_Started
     )
     def post(self, request: Request) -> Response:
-        project = _valid(_Start, request).get("project_id") or ""
+        project = _valid(_Start, request.data).get("project_id") or ""
         flow = flows.begin_google(
             browser="",
             redirect_uri=lending.redirect_uri_of(request),
@@ -153,7 +155,7 @@ class CallbackUrl(APIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        sent = _valid(_CallbackUrl, request)
+        sent = _valid(_CallbackUrl, request.data)
         answer = pasted.read(sent["callback_url"])
         if isinstance(answer, Trouble):
             raise InvalidRequest(answer.words, param="callback_url")
@@ -177,7 +179,7 @@ class Callback(APIView):
         operation_id="older_auth_callback", tags=["older routes"], request=_Start, responses=_Lent
     )
     def post(self, request: Request) -> Response:
-        project = _valid(_Start, request).get("project_id") or ""
+        project = _valid(_Start, request.data).get("project_id") or ""
         flow = _newest(project)
         if flow is None:
             raise InvalidRequest("No attempt is under way: begin one with POST /auth/start.")
@@ -211,7 +213,8 @@ class Status(APIView):
 
     @extend_schema(operation_id="older_auth_status", tags=["older routes"], responses=_Status)
     def get(self, request: Request, project_id: str) -> Response:
-        flow = _programs().filter(project=project_id).first()
+        project = _valid(_Start, {"project_id": project_id})["project_id"]
+        flow = _programs().filter(project=project).first()
         if flow is None:
             return Response({"status": "not_found"})
         completed = flow.state in (Flow.State.CHECKING, Flow.State.DONE)
@@ -224,8 +227,8 @@ class Status(APIView):
         return Response(answer)
 
 
-def _valid(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    sent = serializer(data=request.data)
+def _valid(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+    sent = serializer(data=data)
     sent.is_valid(raise_exception=True)
     facts: dict[str, Any] = sent.validated_data
     return facts

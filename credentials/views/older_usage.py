@@ -12,8 +12,10 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credentials import older, services
+from credentials import services
+from credentials.api.serializers import MOST_CALLS
 from credentials.models import Credential
+from credentials.selectors import older
 from gateway.lib import audit
 from gateway.lib.access import IsSteward
 
@@ -29,7 +31,7 @@ def stats(request: Request) -> Response:
         return Response({"success": True, "data": {"filename": row.name, **facts}})
     files = {
         row.name: older.usage_of(row, today.get(row.pk, older.Counters()), resets_at)
-        for row in older.lent()
+        for row in older.shown()
     }
     return Response({"success": True, "data": files})
 
@@ -40,8 +42,7 @@ def stats(request: Request) -> Response:
 def aggregated(request: Request) -> Response:
     today, resets_at = older.counters(), older.next_reset()
     files = [
-        older.usage_of(row, today.get(row.pk, older.Counters()), resets_at)
-        for row in older.lent().only("pk", "calls_a_day", "model_calls_a_day")
+        older.usage_of(row, today.get(row.pk, older.Counters()), resets_at) for row in older.shown()
     ]
     pro = sum(file["gemini_2_5_pro_calls"] for file in files)
     total = sum(file["total_calls"] for file in files)
@@ -65,15 +66,19 @@ def aggregated(request: Request) -> Response:
 
 class LimitsSerializer(serializers.Serializer[Any]):
     filename = serializers.CharField()
-    gemini_2_5_pro_limit = serializers.IntegerField(min_value=1, required=False, allow_null=True)
-    total_limit = serializers.IntegerField(min_value=1, required=False, allow_null=True)
+    gemini_2_5_pro_limit = serializers.IntegerField(
+        min_value=1, max_value=MOST_CALLS, required=False, allow_null=True
+    )
+    total_limit = serializers.IntegerField(
+        min_value=1, max_value=MOST_CALLS, required=False, allow_null=True
+    )
 
 
 @extend_schema(exclude=True)
 @api_view(["POST"])
 @permission_classes([IsSteward])
 def update_limits(request: Request) -> Response:
-    """They are the credential's caps: what is not given, or null, stays."""
+    """They are the credential's caps: what is not given, or null, stays. 409 for more than its contributor allows."""
     form = LimitsSerializer(data=request.data)
     form.is_valid(raise_exception=True)
     row = _named(form.validated_data["filename"])

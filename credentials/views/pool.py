@@ -16,11 +16,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from credentials import listing, services
+from credentials import services
 from credentials.filters import ORDERS, meant_by
-from credentials.forms import LimitsForm
+from credentials.forms.pool import BulkForm, EditForm
+from credentials.forms.private import LimitsForm
 from credentials.models import Credential
-from credentials.pool_forms import BulkForm, EditForm
+from credentials.selectors.census import census
+from credentials.selectors.rows import described, detail, told
 from credentials.services import actions, bulk
 from gateway.lib import audit
 from gateway.lib.access import stewards_only
@@ -28,6 +30,7 @@ from gateway.lib.errors import GatewayError
 
 _A_PAGE = 50
 _HISTORY = 50
+_NOT_SAVED = "Nothing is saved yet: see the words in red below."
 _NO_FILTERS = ("page", "q", "ordering")
 
 
@@ -43,9 +46,9 @@ def pool(request: HttpRequest) -> HttpResponse:
         return redirect("credentials:pool")
     page = Paginator(rows, _A_PAGE).get_page(request.GET.get("page"))
     facts = {
-        "census": listing.census(),
+        "census": census(),
         "page": page,
-        "rows": listing.described(page.object_list),
+        "rows": described(page.object_list),
         "query": query.urlencode(),
         "q": query.get("q", ""),
         "ordering": query.get("ordering", "attention"),
@@ -86,6 +89,7 @@ def edit(request: HttpRequest, credential_id: int) -> HttpResponse:
         else:
             messages.success(request, "Saved.")
             return redirect("credentials:credential", credential.pk)
+    messages.error(request, _NOT_SAVED)
     return _detail(request, credential, form, status=400)
 
 
@@ -95,6 +99,7 @@ def limits(request: HttpRequest, credential_id: int) -> HttpResponse:
     credential = _row(credential_id)
     form = LimitsForm(request.POST, credential=credential)
     if not form.is_valid():
+        messages.error(request, _NOT_SAVED)
         return _detail(request, credential, EditForm(credential=credential), form, status=400)
     try:
         with transaction.atomic():
@@ -211,10 +216,10 @@ def _detail(
     status: int = 200,
 ) -> HttpResponse:
     facts: dict[str, Any] = {
-        **listing.detail(credential),
+        **detail(credential),
         "form": form,
         "limits_form": limits_form or LimitsForm(credential=credential),
-        "history": listing.told(credential.state_changes.all()[:_HISTORY]),
+        "history": told(credential.state_changes.all()[:_HISTORY]),
         "same_login": urlencode({"q": credential.email}) if credential.email else "",
     }
     return render(request, "credentials/credential.html", facts, status=status)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
@@ -16,16 +17,20 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from credentials import contributions, links, services, signatures
-from credentials.forms import ContactForm, LimitsForm
+from credentials import links, services, signatures
+from credentials.forms.private import ContactForm, LimitsForm
 from credentials.models import Contributor, Credential
+from credentials.selectors import loans
 from credentials.services.withdrawal import same_login
 from credentials.states import State
-from credentials.views.lending import guarded, site_of
+from credentials.views.lending import forget_browser, guarded, site_of
 from gateway.lib import audit
 from gateway.lib.errors import GatewayError
 
 _View = Callable[..., HttpResponse]
+
+_A_PAGE = 50
+_NOT_SAVED = "Nothing is saved yet: something is wrong, see below."
 
 
 def contributors_only(view: _View) -> _View:
@@ -48,16 +53,32 @@ def mine(request: HttpRequest, contributor: Contributor) -> HttpResponse:
 
 
 @require_POST
+@guarded
+@sensitive_post_parameters("link")
 def open_my_link(request: HttpRequest) -> HttpResponse:
     """The link, pasted by someone whose browser does not know it."""
-    token = request.POST.get("link", "").strip().strip("<>\"'").rstrip("/").rpartition("/")[2]
-    if links.contributor_of(token) is None:
+    response = _see_other("credentials:mine")
+    if contributor := links.contributor_in(request.POST.get("link", "")):
+        links.remember(request, response, contributor)
+    else:
         messages.error(
             request,
             "This is no private link of this site, or a newer one replaced it. Look for the newest message with it.",
         )
-        return _see_other("credentials:mine")
-    return _see_other("credentials:link", token)
+    return response
+
+
+@require_POST
+@guarded
+def leave(request: HttpRequest) -> HttpResponse:
+    """The browser forgets who it was: others use it too."""
+    messages.success(
+        request, "This browser has forgotten you. Your private link opens the page again."
+    )
+    response = _see_other("credentials:lend")
+    links.forget(response)
+    forget_browser(response)
+    return response
 
 
 @require_POST
@@ -66,6 +87,7 @@ def open_my_link(request: HttpRequest) -> HttpResponse:
 def save_contact(request: HttpRequest, contributor: Contributor) -> HttpResponse:
     form = ContactForm(request.POST, contributor=contributor)
     if not form.is_valid():
+        messages.error(request, _NOT_SAVED)
         return _overview(request, contributor, form)
     services.save_contact(
         contributor_id=contributor.pk,
@@ -104,6 +126,7 @@ def save_limits(request: HttpRequest, contributor: Contributor, credential_id: i
     credential = _own(contributor, credential_id)
     form = LimitsForm(request.POST, credential=credential)
     if not form.is_valid():
+        messages.error(request, _NOT_SAVED)
         return _detail(request, credential, form)
 
     def save() -> None:
@@ -160,9 +183,9 @@ def withdraw(request: HttpRequest, contributor: Contributor, credential_id: int)
     if request.method != "POST":
         context = {
             "credential": credential,
-            "loan": contributions.detail_of(credential).loan,
+            "loan": loans.detail_of(credential).loan,
             "together": same_login(credential),
-            "permissions_url": contributions.PERMISSIONS_URL,
+            "permissions_url": loans.PERMISSIONS_URL,
         }
         return render(request, "credentials/mine_withdraw.html", context)
     revoke = request.POST.get("revoke") == "yes"
@@ -203,36 +226,39 @@ def download_receipt(
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """The link at the end of a notice. Mail programs post here by themselves (RFC 8058), so the token alone is the right to."""
     contributor = signatures.contributor_of(token)
+    is_known = contributor is not None
     if contributor is not None and request.method == "POST":
         services.forget_email(contributor_id=contributor.pk)
-    context = {"known": contributor is not None, "done": request.method == "POST"}
-    status = 404 if contributor is None and request.method != "POST" else 200
+    context = {"known": is_known, "done": is_known and request.method == "POST"}
+    status = 200 if is_known else 404
     return render(request, "credentials/mine_unsubscribe.html", context, status=status)
 
 
 def _overview(request: HttpRequest, contributor: Contributor, form: ContactForm) -> HttpResponse:
-    lent, taken_back = contributions.loans_of(contributor)
+    lent = Paginator(loans.lent_by(contributor), _A_PAGE)
+    page = lent.get_page(request.GET.get("page"))
     context = {
         "contributor": contributor,
-        "loans": lent,
-        "taken_back": taken_back,
-        "served_today": sum(loan.stand.served for loan in lent),
-        "notices": contributions.notices_of(contributor),
+        "page": page,
+        "loans": loans.loans_of(list(page)),
+        "taken_back": loans.taken_back_by(contributor),
+        "served_today": loans.served_today(contributor),
+        "notices": loans.notices_of(contributor),
         "form": form,
         "link": links.link_of(contributor, site_of(request)),
         "signing_key": signatures.signing_key(contributor),
-        "resets_at": contributions.next_day(),
+        "resets_at": loans.next_day(),
     }
     return render(request, "credentials/mine.html", context)
 
 
 def _detail(request: HttpRequest, credential: Credential, form: LimitsForm) -> HttpResponse:
-    detail = contributions.detail_of(credential)
+    detail = loans.detail_of(credential)
     context = {
         "detail": detail,
         "loan": detail.loan,
         "form": form,
-        "resets_at": contributions.next_day(),
+        "resets_at": loans.next_day(),
     }
     return render(request, "credentials/mine_one.html", context)
 
@@ -240,8 +266,8 @@ def _detail(request: HttpRequest, credential: Credential, form: LimitsForm) -> H
 def _receipt(credential: Credential) -> dict[str, object]:
     return {
         "credential": credential,
-        "receipt": contributions.receipt_of(credential),
-        "permissions_url": contributions.PERMISSIONS_URL,
+        "receipt": loans.receipt_of(credential),
+        "permissions_url": loans.PERMISSIONS_URL,
     }
 
 

@@ -87,16 +87,18 @@ def _batch(job: Job) -> Batch:
 
 
 def facts(result: dict[str, Any]) -> str:
-    """`{"rests_ended": 3}` as "3 rests ended"; what is 0 or empty is left out."""
+    """`{"rests_ended": 3}` as "3 rests ended"; what is 0 or empty is left out, and a job's own notes (`_reached`)."""
     told = []
     for name, value in result.items():
+        if name.startswith("_"):
+            continue
         words = name.replace("_", " ")
         if isinstance(value, dict):
             told.append(facts(value))
         elif isinstance(value, bool) or not isinstance(value, int | float):
             told.append(f"{words}: {value}")
         elif value:
-            told.append(f"{value} {words}")
+            told.append(f"{value:,} {words}")
     return ", ".join(filter(None, told))
 
 

@@ -7,21 +7,19 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
-from django.contrib.auth.decorators import user_passes_test
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import access
 from apiproxy import runtime
 from apiproxy.selectors import listed_models
 from apiproxy.selftest import journal
 from apiproxy.selftest.run import run
 from gateway.dashboard import jobs as shown
 from gateway.dashboard import jobs_api, selectors
-from gateway.lib.access import stewards_only
+from gateway.lib.access import operators_only, stewards_only
 from gateway.lib.errors import Conflict
 
 
@@ -34,13 +32,13 @@ def landing(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @never_cache
-@user_passes_test(access.is_operator, login_url="admin:login")
+@operators_only
 def system(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/system.html", selectors.system())
 
 
 @require_http_methods(["GET", "POST"])
-@user_passes_test(access.is_operator, login_url="admin:login")
+@operators_only
 async def run_selftest(request: HttpRequest) -> HttpResponse:
     """The answer waits, the process does not: the cases are calls among others, and take about six seconds."""
     if request.method == "GET":

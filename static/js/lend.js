@@ -10,11 +10,16 @@ async function watch() {
   let wait = BETWEEN_MS;
   try {
     const answer = await fetch(attempt.dataset.watch, { headers: { Accept: "application/json" } });
-    if (!answer.ok || (await answer.json()).state !== attempt.dataset.state) {
+    const isForgotten = answer.status === 404;
+    if (isForgotten || (answer.ok && (await answer.json()).state !== attempt.dataset.state)) {
       window.location.reload();
       return;
     }
+    if (!answer.ok) {
+      wait = AFTER_A_FAILURE_MS;
+    }
   } catch {
+    // The network is away, or a proxy shows a page of its own: what is here stays.
     wait = AFTER_A_FAILURE_MS;
   }
   window.setTimeout(watch, wait);

@@ -89,7 +89,28 @@ def test_whoever_comes_second_reads_why(client, url, monkeypatch):
 def test_the_next_steps_are_for_operators(client, bob):
     assert client.get("/welcome").url.startswith(reverse("admin:login"))
     client.force_login(bob)
-    assert client.get("/welcome").status_code == 302
+    assert client.get("/welcome").status_code == 403
+
+
+def test_the_next_steps_lead_to_the_pool(client, alice):
+    client.force_login(alice)
+    page = client.get("/welcome").content.decode()
+    for path in ("/credentials", "/credentials/import", "/auth"):
+        assert f'href="{path}"' in page
+
+
+def test_the_way_in_and_out_is_ours(client, bob):
+    page = client.get(reverse("admin:login")).content.decode()
+    assert "<h1>Sign in</h1>" in page
+    assert "Sign out" not in page
+    wrong = client.post(reverse("admin:login"), {"username": "bob", "password": "wrong"})
+    assert "Please enter a correct username and password" in wrong.content.decode()
+    client.force_login(bob)
+    assert "Sign out" in client.get("/").content.decode()
+    assert "signed in as bob" in client.get(reverse("admin:login")).content.decode()
+    assert client.get("/sign-out").status_code == 405
+    assert client.post("/sign-out").url == "/"
+    assert "Sign out" not in client.get("/").content.decode()
 
 
 @pytest.mark.parametrize("method", ["put", "delete"])

@@ -35,8 +35,9 @@ def chromium():
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser(chromium):
+    """For one test: Playwright's loop runs in this thread as long as it lives, and other tests need theirs."""
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS) as launched,

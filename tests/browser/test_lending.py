@@ -72,6 +72,8 @@ def test_a_new_contributor_lends_limits_pauses_and_takes_back(site, google, visi
     phone.reads("Thank you: it works")
     phone.looks_right()
     phone.shot("verdict")
+    # Without https a browser gives no page its clipboard.
+    assert not phone.page.get_by_text("Copy the link").is_visible()
     link = phone.page.locator("code", has_text="/auth/link/").inner_text()
     assert link.startswith(f"{phone.base}/auth/link/")
     assert answers(site)

@@ -27,7 +27,7 @@ def signed_in(visit, site, role, **options):
     visitor.page.goto("/admin/login/?next=/credentials")
     visitor.fill("Username", name)
     visitor.fill("Password", password)
-    visitor.press("Log in")
+    visitor.press("Sign in")
     visitor.lands("/credentials")
     return visitor
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ class Command(BaseCommand):
             help="readable by you alone; - for standard output",
         )
         parser.add_argument("--tag", default="", help="only those with this tag")
+        parser.add_argument(
+            "--json", action="store_true", help="say what was done as one JSON object"
+        )
         locked = parser.add_mutually_exclusive_group()
         locked.add_argument("--password", action="store_true", help="ask for a password")
         locked.add_argument("--password-file", help="the first line of this file is the password")
@@ -60,6 +64,13 @@ class Command(BaseCommand):
             raise CommandError(exc.message) from None
         except OSError as exc:
             raise CommandError(f"The file could not be written: {exc.strerror}") from None
+        if options["json"]:
+            told = {"exported": made.count, "format": options["format"], "file": options["output"]}
+            if made_up:
+                told["password"] = password
+            beside = self.stderr if options["output"] == "-" else self.stdout
+            beside.write(json.dumps(told))
+            return
         self.stderr.write(f"{made.count} credentials exported.")
         if made_up:
             self.stderr.write(f"The password, shown this once: {password}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import models
 
 from gateway.lib.crypto import SecretUnreadable
@@ -19,6 +20,9 @@ class Command(BaseCommand):
         "it, restart every process, run this, then take the old key away. It may be repeated at any time."
     )
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
     def handle(self, *args: Any, **options: Any) -> None:
         unreadable: list[str] = []
         rotated = 0
@@ -29,7 +33,10 @@ class Command(BaseCommand):
                     rotated += 1
                 else:
                     unreadable.append(f"{model._meta.label} {pk}")
-        self.stdout.write(f"{rotated} secrets are under the newest key.")
+        if options["json"]:
+            self.stdout.write(json.dumps({"rotated": rotated, "unreadable": unreadable}))
+        else:
+            self.stdout.write(f"{rotated} secrets are under the newest key.")
         if unreadable:
             raise CommandError(
                 f"{len(unreadable)} secrets fit none of ENCRYPTION_KEYS and stay as they are: "

@@ -1,4 +1,5 @@
 import io
+import json
 import re
 import stat
 
@@ -48,3 +49,19 @@ def test_nothing_is_overwritten_and_nothing_to_give_is_told(tmp_path):
     with pytest.raises(CommandError, match="written"):
         run("--output", tmp_path / "b.zip")
     assert (tmp_path / "b.zip").read_text() == "dear"
+
+
+def test_one_json_object_tells_what_was_done_and_never_mixes_with_the_file(tmp_path, capfdbinary):
+    store_key(1)
+    out, beside = io.StringIO(), io.StringIO()
+    path = tmp_path / "b.zip"
+    call_command("export_credentials", "--output", str(path), "--json", stdout=out, stderr=beside)
+    told = json.loads(out.getvalue())
+    assert (told["exported"], told["format"], told["file"]) == (1, "wellspring", str(path))
+    assert parse("b.zip", path.read_bytes(), told["password"])
+    assert not beside.getvalue()
+    call_command(
+        "export_credentials", "--format=keys", "--output=-", "--json", stdout=out, stderr=beside
+    )
+    assert json.loads(beside.getvalue())["exported"] == 1
+    assert capfdbinary.readouterr().out.decode() == f"{api_key(1)}\n"

@@ -128,7 +128,7 @@ def test_tags_and_a_locked_zip(tmp_path):
         run(tmp_path / "backup.zip")
     run(tmp_path / "backup.zip", "--password-file", tmp_path / "password", "--tag", "a,b")
     assert Credential.objects.get().tags == ["a", "b"]
-    with pytest.raises(CommandError, match="tags"):
+    with pytest.raises(CommandError, match="is no tag"):
         run(tmp_path / "backup.zip", "--tag", "x" * 99)
 
 

@@ -1,4 +1,5 @@
 import io
+import json
 
 import pytest
 from cryptography.fernet import Fernet
@@ -11,9 +12,9 @@ from tests.credentials.samples import api_key, oauth_secret, store_key, store_lo
 pytestmark = pytest.mark.django_db
 
 
-def rotate() -> str:
+def rotate(*args: str) -> str:
     out = io.StringIO()
-    call_command("rotate_encryption_keys", stdout=out)
+    call_command("rotate_encryption_keys", *args, stdout=out)
     return out.getvalue()
 
 
@@ -26,6 +27,7 @@ def test_afterwards_the_old_key_is_not_needed(settings, new_key):
     key, login = store_key(), store_login()
     settings.ENCRYPTION_KEYS = [new_key, *settings.ENCRYPTION_KEYS]
     assert rotate().startswith("2 secrets")
+    assert json.loads(rotate("--json")) == {"rotated": 2, "unreadable": []}
     settings.ENCRYPTION_KEYS = [new_key]
     assert Credential.objects.get(pk=key.pk).secret.open() == {"api_key": api_key()}
     assert Credential.objects.get(pk=login.pk).secret.open() == oauth_secret()

@@ -1,3 +1,5 @@
+import io
+import logging
 import re
 from datetime import timedelta
 
@@ -76,6 +78,8 @@ def test_the_page_says_what_it_means_and_asks_for_consent(browser, settings):
     response = browser.post("/auth", {"kind": "google"})
     assert response.status_code == 422
     assert "tick the box if you agree" in text_of(response)
+    # At the top too: on a phone the box is far below.
+    assert "missing or wrong" in text_of(response).split("<h1")[0]
     assert not Flow.objects.exists()
 
 
@@ -101,7 +105,9 @@ def test_nobody_keeps_the_pages_or_is_told_their_address(browser, path):
 
 def test_forms_are_guarded_against_other_sites(settings):
     strict = Client(enforce_csrf_checks=True)
-    assert strict.post("/auth", {"kind": "google", "consent": "on"}).status_code == 403
+    response = strict.post("/auth", {"kind": "google", "consent": "on"})
+    assert response.status_code == 403
+    assert "allow cookies for this site" in text_of(response)
 
 
 def test_it_takes_few_queries(browser, django_assert_max_num_queries):
@@ -457,22 +463,49 @@ def test_forged_and_replaced_links_open_nothing(browser):
     assert links.contributor_of(links.token_of(contributor)) == contributor
 
 
+def test_no_link_stands_in_the_log(browser, monkeypatch):
+    """A link whose end was lost opens nothing, and the log would complete it."""
+    written = io.StringIO()
+    handlers = logging.getLogger("django").handlers
+    (handler,) = [one for one in handlers if isinstance(one, logging.StreamHandler) and one.filters]
+    monkeypatch.setattr(handler, "stream", written)
+    token = links.token_of(Contributor.objects.create())
+    assert browser.get(f"/auth/link/{token[:-1]}").status_code == 404
+    assert browser.get(f"/auth/no-more-mail/{token}").status_code == 404
+    assert "Not Found: /auth/link/…" in written.getvalue()
+    assert token[:40] not in written.getvalue()
+
+
 def test_a_links_end_survives_e_mail_programs():
     """They leave out a closing sign; so it ends with a digit."""
     for _ in range(20):
         assert links.token_of(Contributor.objects.create())[-1].isdigit()
 
 
-def test_an_old_page_does_not_give_a_renewed_link_back(browser, fake):
-    person(fake)
-    flow, page, consent = begin(browser)
-    browser.post(page, {"pasted": say_yes(consent)})
+def test_an_old_page_does_not_give_the_link_again(browser, fake):
+    flow = flow_at(browser, ask(browser, kind="api_key", keys=api_key()))
     finish(flow)
-    services.renew_link(contributor_id=flow.contributor_id)
     Flow.objects.update(created_at=timezone.now() - timedelta(minutes=31))
-    response = browser.get(page)
+    response = browser.get(reverse("credentials:flow", args=[flow.pk]))
     assert "/auth/link/" not in text_of(response)
     assert links.COOKIE not in response.cookies
+
+
+def test_a_renewed_link_is_not_given_to_a_browser_that_came_by_the_old_one(browser, fake):
+    """Whoever found the link began an attempt with it: neither its page nor its end may tell them the new one."""
+    contributor = Contributor.objects.create()
+    browser.get(f"/auth/link/{links.token_of(contributor)}")
+    done = flow_at(browser, ask(browser, kind="api_key", keys=api_key()))
+    finish(done)
+    person(fake)
+    under_way, page, consent = begin(browser)
+    services.renew_link(contributor_id=contributor.pk)
+    browser.post(page, {"pasted": say_yes(consent)})
+    finish(under_way)
+    for flow in (done, under_way):
+        response = browser.get(reverse("credentials:flow", args=[flow.pk]))
+        assert contributor.public_id not in text_of(response)
+        assert contributor.public_id not in str(response.cookies)
 
 
 def test_a_second_loan_joins_the_same_contributor(browser, fake):
@@ -480,6 +513,7 @@ def test_a_second_loan_joins_the_same_contributor(browser, fake):
     browser.get(f"/auth/link/{links.token_of(contributor)}")
     text = text_of(browser.get("/auth"))
     assert "E-mail for notices" not in text
+    assert "the private page that this browser has open" in text
     flow = flow_at(browser, ask(browser, kind="api_key", keys=api_key()))
     assert flow.contributor == contributor
 
@@ -536,3 +570,16 @@ def test_addresses_of_one_household_count_as_one(settings, fake):
     assert ask(first).status_code == 303
     assert ask(second).status_code == 429
     assert ask(Client(REMOTE_ADDR="2001:db8:1:3::1")).status_code == 303
+
+
+def test_visitors_by_ipv4_are_told_apart_on_a_socket_for_both(settings, fake):
+    settings.LENDING_ATTEMPTS_PER_HOUR = 1
+    for address in ("::ffff:192.0.2.1", "::ffff:192.0.2.2"):
+        assert ask(Client(REMOTE_ADDR=address)).status_code == 303
+    assert ask(Client(REMOTE_ADDR="192.0.2.1")).status_code == 429
+
+
+@pytest.mark.django_db
+def test_a_closing_slash_is_no_other_page(client):
+    answer = client.get("/auth/?code=x")
+    assert (answer.status_code, answer["Location"]) == (301, "/auth")

@@ -274,6 +274,17 @@ def test_limits_are_the_credentials_caps(panel):
     assert nothing.status_code == 400
 
 
+def test_limits_are_no_wider_than_a_contributor_allows(panel):
+    row = store_key(contributor_id=Contributor.objects.create().pk)
+    services.set_limits(credential_id=row.pk, limits={"calls_a_day": 100})
+    wide = post(panel, "/usage/update-limits", filename=row.name, total_limit=101)
+    assert wide.status_code == 409
+    assert "Its contributor allows 100 calls a day" in wide.content.decode()
+    post(panel, "/usage/update-limits", filename=row.name, total_limit=99)
+    row.refresh_from_db()
+    assert row.calls_a_day == 99
+
+
 def test_a_reset_never_widens_what_a_contributor_allowed(panel):
     own, lent = store_key(1), store_key(2, contributor_id=Contributor.objects.create().pk)
     for row in (own, lent):
@@ -294,3 +305,22 @@ def test_queries_do_not_grow(panel, django_assert_max_num_queries):
     for path in ("/creds/status", "/creds/status?limit=20", "/usage/stats", "/usage/aggregated"):
         with django_assert_max_num_queries(10):
             assert panel.get(path).status_code == 200
+
+
+def test_deleting_many_is_left_to_a_job(panel, monkeypatch):
+    """In one transaction it would keep every other writer of the pool waiting."""
+    monkeypatch.setattr("credentials.views.older_creds._WITHDRAWN_AT_ONCE", 2)
+    rows = [store_key(number) for number in range(3)]
+    names = [row.name for row in rows]
+    answer = post(panel, "/creds/batch-action", action="delete", filenames=names).json()
+    assert answer["success_count"] == 3
+    job = Job.objects.get(kind=bulk.KIND)
+    assert str(job.pk) in answer["message"]
+    assert (job.total, job.actor) == (3, "panel-password")
+
+
+@pytest.mark.parametrize("field", ["total_limit", "gemini_2_5_pro_limit"])
+def test_a_limit_beyond_every_number_is_refused(panel, field):
+    row = store_key()
+    answer = post(panel, "/usage/update-limits", filename=row.name, **{field: 10**30})
+    assert answer.status_code == 400

@@ -5,6 +5,7 @@ import json
 import zipfile
 
 import pytest
+from cryptography.fernet import Fernet
 from django.test import Client
 
 from credentials.models import Credential
@@ -184,3 +185,21 @@ def test_no_error_shows_what_was_sent(script):
     sent = json.dumps(gcli2api(client_secret=None)) + api_key()[:20]
     answer = script.post("/auth/upload", {"files": file("a.json", sent.encode())})
     assert REFRESH_TOKEN not in answer.content.decode()
+
+
+def test_a_download_that_cannot_be_made_says_why(script, settings):
+    row = store_key(1)
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    answer = script.get(f"/creds/download/{row.name}")
+    assert answer.status_code == 409
+    assert "ENCRYPTION_KEYS" in answer.json()["detail"]
+    assert script.get("/creds/download/a%00b").status_code == 404
+
+
+def test_loading_the_environment_is_written_down_where_it_changed_something(script, settings):
+    settings.ENV_CREDENTIALS = {"GCLI_CREDS_1": json.dumps(gcli2api())}
+    script.post("/auth/load-env-creds")
+    script.post("/auth/load-env-creds")
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action) == ("panel-password", "credentials.load_environment")
+    assert entry.address == "127.0.0.1"

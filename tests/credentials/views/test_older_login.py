@@ -246,6 +246,10 @@ def test_callback_without_an_attempt(panel_client):
     assert post(panel_client, "/auth/callback").status_code == 400
 
 
+def test_a_project_that_no_database_takes_is_refused(panel_client):
+    assert panel_client.get("/auth/status/%00").status_code == 400
+
+
 def test_status_tells_of_a_project(panel_client, fake):
     person(fake)
     answer = start(panel_client, project_id="alice-project")

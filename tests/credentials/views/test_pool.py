@@ -74,7 +74,9 @@ def test_stewards_and_members_can_sign_in(client):
 def test_the_top_says_who_has_to_do_what(stella):
     told = Contributor.objects.create(name="Ada", email="ada@example.org")
     rows = [store_key(number) for number in range(1, 6)]
-    Credential.objects.filter(pk=rows[0].pk).update(contributor=told)
+    silent = Contributor.objects.create(name="Bea")
+    for row, contributor in zip(rows, (told, silent), strict=False):
+        Credential.objects.filter(pk=row.pk).update(contributor=contributor)
     attention(rows[0], "validation_required")
     attention(rows[1], "retired_by_google")
     attention(rows[2], "oauth_client")
@@ -84,9 +86,46 @@ def test_the_top_says_who_has_to_do_what(stella):
     assert "<strong>2 of 5</strong> can serve now" in page
     assert "Needs verification" in page
     assert "You: Google refuses the OAuth client" in page
-    assert "Nobody can be told" in page
+    assert "Their contributors: Google no longer serves" in " ".join(page.split())
+    assert page.count("Nobody can be told") == 1
+    assert "1 model rests" in page
     assert "pro" in page
     assert "rests for" not in page
+
+
+def test_what_the_site_put_in_is_its_own_to_mend(stella):
+    attention(store_key(1), "key_leaked")
+    page = " ".join(text(stella.get(POOL)).split())
+    assert "You: Google blocked the key" in page
+    assert "Nobody can be told" not in page
+    attention(lent := store_key(2), "key_leaked")
+    silent = Contributor.objects.create(name="Bea")
+    Credential.objects.filter(pk=lent.pk).update(contributor=silent)
+    page = " ".join(text(stella.get(POOL)).split())
+    assert "You (1) and their contributors: Google blocked the key" in page
+    assert "Nobody can be told" in page
+
+
+def test_a_proxy_that_fails_is_somebodys_to_mend_also_between_two_rests(stella):
+    row = store_key(1)
+    for until in (timezone.now() + timedelta(minutes=1), timezone.now() - timedelta(minutes=1)):
+        Credential.objects.filter(pk=row.pk).update(
+            state="cooling", state_reason="proxy_failed", state_until=until
+        )
+        page = " ".join(text(stella.get(POOL)).split())
+        assert "You: Check the credential&#x27;s proxy" in page
+        assert f'href="{POOL}/{row.pk}"' in text(
+            stella.get(f"{POOL}?state=cooling&reason=proxy_failed")
+        )
+
+
+def test_large_numbers_are_readable(stella):
+    row = store_key(1)
+    DailyUse.objects.create(
+        credential=row, day=upstream_day(time.time()), model="pro", status=200, calls=12345
+    )
+    assert "12,345 served" in text(stella.get(POOL))
+    assert "12,345" in text(stella.get(f"{POOL}/{row.pk}"))
 
 
 def test_an_empty_pool_says_how_to_begin(stella):
@@ -127,6 +166,7 @@ def test_no_page_shows_a_secret(stella):
 
 def test_one_credential_tells_its_story(stella):
     row = store_login(email="ada@example.org")
+    Credential.objects.filter(pk=row.pk).update(contributor=Contributor.objects.create())
     attention(row, "subscription_required")
     day = upstream_day(time.time())
     DailyUse.objects.create(credential=row, day=day, model="pro", status=200, calls=41)
@@ -222,6 +262,26 @@ def test_limits_are_those_of_the_contributors_page(stella):
     assert (row.calls_a_day, row.model_calls_a_day) == (50, {"gemini-2.5-pro*": 5})
     bad = stella.post(f"{POOL}/{row.pk}/limits", {"calls_a_day": -1})
     assert bad.status_code == 400
+
+
+def test_limits_of_a_contributor_are_only_tightened(stella):
+    row = store_key(contributor_id=Contributor.objects.create().pk)
+    services.set_limits(credential_id=row.pk, limits={"calls_a_day": 100})
+    wide = stella.post(f"{POOL}/{row.pk}/limits", {"calls_a_day": 101}, follow=True)
+    assert "Its contributor allows 100 calls a day" in text(wide)
+    row.refresh_from_db()
+    assert row.calls_a_day == 100
+    assert "contributor set" in text(wide)
+    stella.post(f"{POOL}/{row.pk}/limits", {"calls_a_day": 99})
+    row.refresh_from_db()
+    assert row.calls_a_day == 99
+
+
+def test_hours_without_a_zone_are_shown_as_what_they_are(stella):
+    """The browser would put its own zone into an empty field."""
+    row = store_key()
+    services.set_limits(credential_id=row.pk, limits={"hours_from": 8, "hours_to": 18})
+    assert 'value="UTC"' in stella.get(f"{POOL}/{row.pk}").content.decode()
 
 
 def bulk(client, **data):

@@ -130,15 +130,46 @@ def test_a_member_who_signed_in_sees_their_own(client, bob):
     assert "What you lend" in text_of(client.get(address("mine")))
 
 
+def test_a_member_does_not_get_the_page_that_another_left_in_the_browser(bob, charlie):
+    alice, mallory = (
+        get_user_model().objects.create_user(name, password="a long password")
+        for name in ("alice", "mallory")
+    )
+    Contributor.objects.filter(pk=bob.pk).update(user=alice)
+    browser = browser_of(bob)
+    assert browser.get(address("mine")).status_code == 200
+    browser.force_login(mallory)
+    assert browser.get(address("mine")).status_code == 403
+    browser.force_login(alice)
+    assert browser.get(address("mine")).status_code == 200
+    # Somebody who lends without an account may still sign in.
+    browser = browser_of(charlie)
+    browser.force_login(mallory)
+    assert browser.get(address("mine")).status_code == 200
+
+
 def test_a_pasted_link_opens_the_page(client, bob):
     link = links.link_of(bob, "https://pool.example.org")
-    response = client.post(address("open_my_link"), {"link": f" <{link}> "})
-    assert (response.status_code, response["Location"]) == (
-        303,
-        address("link", links.token_of(bob)),
-    )
-    response = client.post(address("open_my_link"), {"link": "https://example.org/x"}, follow=True)
-    assert "no private link of this site" in text_of(response)
+    for around in ("{}", " <{}> ", "Your page:\n{}\n(keep it)", "{}?x=1", "{}.", "{}/"):
+        browser = Client()
+        response = browser.post(address("open_my_link"), {"link": around.format(link)})
+        # The link is in no address on the way.
+        assert (response.status_code, response["Location"]) == (303, address("mine"))
+        assert response["Cache-Control"] == "no-store"
+        assert browser.get(address("mine")).status_code == 200
+    for wrong in ("https://example.org/x", "", link.replace(".", "-"), "." * 5000):
+        response = client.post(address("open_my_link"), {"link": wrong}, follow=True)
+        assert "no private link of this site" in text_of(response)
+
+
+def test_a_browser_that_others_use_forgets_its_contributor(bob):
+    browser = browser_of(bob)
+    browser.cookies["wellspring_lending"] = "this-browser"
+    response = browser.post(address("leave"), follow=True)
+    assert "has forgotten you" in text_of(response)
+    assert browser.get(address("mine")).status_code == 403
+    assert not browser.cookies["wellspring_lending"].value
+    assert links.contributor_of(links.token_of(bob)) == bob
 
 
 def test_the_page_is_kept_by_nobody_and_forms_need_their_token(bob):
@@ -189,6 +220,13 @@ def test_a_way_out_is_beside_the_trouble(bob):
     )
     page = browser_of(bob).get(address("mine")).content.decode()
     assert 'href="https://accounts.example.org/verify?x=1"' in page
+
+
+def test_a_dead_key_is_replaced_in_place(bob):
+    row = store_key(contributor_id=bob.pk)
+    set_state(credential_id=row.pk, event=Event.REVOKED, reason="api_key_invalid")
+    page = browser_of(bob).get(address("mine")).content.decode()
+    assert f'href="{address("reconnect", row.pk)}"' in page
 
 
 def test_pauses_hours_and_limits_are_told_from_troubles(bob):
@@ -259,6 +297,21 @@ def test_many_loans_cost_as_many_queries_as_two(bob):
         browser.get(address("mine"))
     assert len(many) == len(few)
     assert len(few) <= 12
+
+
+def test_hundreds_of_loans_come_page_by_page_what_needs_their_contributor_first(bob):
+    for number in range(60):
+        row = store_key(number, contributor_id=bob.pk)
+    served(row, 7)
+    set_state(credential_id=row.pk, event=Event.REVOKED, reason="api_key_invalid")
+    browser = browser_of(bob)
+    first = browser.get(address("mine"))
+    assert "60 lent now, 7 calls answered today" in text_of(first)
+    content = first.content.decode()
+    assert content.count("<article") == 50
+    assert content.index(f'id="loan-{row.pk}"') < content.index('class="loan ok"')
+    assert "page=2" in content
+    assert browser.get(address("mine"), {"page": "2"}).content.decode().count("<article") == 10
 
 
 def test_notices_stand_on_the_page_unless_the_state_says_them(bob):
@@ -404,6 +457,8 @@ def test_what_is_wrong_with_limits_is_said_and_nothing_is_saved(bob, field, valu
     row = store_login(contributor_id=bob.pk)
     response = browser_of(bob).post(address("save_limits", row.pk), LIMITS | {field: value})
     assert words in text_of(response)
+    # At the top too: on a phone the field is far below.
+    assert "Nothing is saved yet" in text_of(response).split("<h1")[0]
     row.refresh_from_db()
     assert row.caps == caps.NO_CAPS
 
@@ -476,7 +531,12 @@ def test_the_link_in_a_message_ends_the_messages_and_opens_nothing(client, bob):
     bob.refresh_from_db()
     assert bob.email == ""
     assert strict.get(address("mine")).status_code == 403
-    assert client.get(address("unsubscribe", token + "x")).status_code == 404
+    for response in (
+        client.get(address("unsubscribe", token + "x")),
+        client.post(address("unsubscribe", token + "x")),
+    ):
+        assert response.status_code == 404
+        assert "not complete" in text_of(response)
 
 
 # Taking back
@@ -560,6 +620,15 @@ def test_the_receipt_can_be_kept(bob, charlie):
     assert "Served:            7 calls, 70 tokens in, 7 tokens out" in response.content.decode()
     foreign = browser_of(charlie).get(address("download_receipt", row.pk, "json"))
     assert foreign.status_code == 404
+
+
+def test_a_single_call_is_a_call(bob):
+    row = store_login(contributor_id=bob.pk)
+    served(row, 1)
+    browser = browser_of(bob)
+    browser.post(address("withdraw", row.pk), {"revoke": "no"})
+    receipt = browser.get(address("download_receipt", row.pk, "txt")).content.decode()
+    assert "Served:            1 call, 10 tokens in, 1 token out" in receipt
 
 
 def test_a_receipt_of_what_is_still_lent_does_not_exist(bob):

@@ -182,7 +182,7 @@ class TestUpkeep:
     [
         ({}, ""),
         ({"rests_ended": 3, "failed": 0}, "3 rests ended"),
-        ({"outcomes": {"done": 10, "refused": 2}, "reached": 12}, "10 done, 2 refused, 12 reached"),
+        ({"outcomes": {"done": 4312, "refused": 2}, "_reached": 5000}, "4,312 done, 2 refused"),
         ({"day": "2026-11-20", "outcomes": {}}, "day: 2026-11-20"),
     ],
 )

@@ -51,7 +51,9 @@ def test_only_operators_come_in(client, charlie, path):
     sent_to = f"{reverse('admin:login')}?next={path}"
     assert ask(path).url == sent_to
     client.force_login(charlie)
-    assert ask(path).url == sent_to
+    refused = ask(path)
+    assert refused.status_code == 403
+    assert "Only operators may do this." in refused.content.decode()
     assert not SelfTest.objects.exists()
 
 

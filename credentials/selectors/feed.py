@@ -6,13 +6,13 @@ import logging
 from collections.abc import Collection
 from datetime import date
 
-from django.db.models import F, Q
-from django.utils import timezone
+from django.db.models import F
 from msgspec import Struct
 
 from credentials.caps import NO_CAPS, Caps
+from credentials.filters import serving
 from credentials.models import TOPIC, Allowance, Credential, ModelState, Provider, epoch
-from credentials.states import RESTING, State
+from credentials.states import State
 from gateway.lib.crypto import SecretUnreadable
 from gateway.lib.models import Revision
 
@@ -82,21 +82,25 @@ def usable_rows_since(revision: int) -> Changes:
         except SecretUnreadable:
             logger.error("credential %s fits none of ENCRYPTION_KEYS: left out of the pool", row.pk)
             unreadable.append(row.pk)
-    # All of those that changed: one that comes back into the pool has been forgotten there.
-    changed = Q(revision__gt=revision or -1)
-    if revision:
-        changed |= Q(credential_id__in=[row.id for row in credentials])
-    models = tuple(
-        ModelStateSnapshot(
-            credential_id=row.credential_id,
-            model=row.model,
-            state=row.state,
-            until=epoch(row.until),
-            revision=row.revision,
-        )
-        for row in ModelState.objects.filter(changed).order_by("pk")
-    )
+    models = _model_states_since(revision)
     return Changes(tuple(credentials), models, tuple(unreadable), seen)
+
+
+def _model_states_since(revision: int) -> tuple[ModelStateSnapshot, ...]:
+    columns = ("credential_id", "model", "state", "until", "revision")
+    if revision:
+        # Also all of the credentials that changed: one that comes back into the pool has been forgotten there. A union, so
+        # that each half uses its index and no ids are handed over, of which a database takes only so many.
+        changed = ModelState.objects.filter(revision__gt=revision).values_list(*columns)
+        of_changed = ModelState.objects.filter(credential__revision__gt=revision)
+        values = changed.union(of_changed.values_list(*columns))
+    else:
+        # Who knows nothing has nothing to forget. There may be a hundred for each credential.
+        values = ModelState.objects.exclude(state=State.ACTIVE).values_list(*columns)
+    return tuple(
+        ModelStateSnapshot(pk, model, state, epoch(until), number)
+        for pk, model, state, until, number in values.iterator(chunk_size=2000)
+    )
 
 
 def snapshot_of(credential_id: int) -> CredentialSnapshot:
@@ -124,8 +128,7 @@ def lent_ids() -> list[int]:
 def usable_count() -> tuple[int, int]:
     """(credentials that could take a call now, all that were lent and not taken back)."""
     lent = Credential.objects.exclude(state=State.WITHDRAWN)
-    rested = Q(state__in=RESTING, state_until__lte=timezone.now())
-    return lent.filter(Q(state=State.ACTIVE) | rested).count(), lent.count()
+    return lent.filter(serving()).count(), lent.count()
 
 
 def _snapshot(row: Credential) -> CredentialSnapshot:

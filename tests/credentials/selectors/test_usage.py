@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from credentials import usage
 from credentials.models import DailyUse
-from credentials.usage import NO_USE, Use
+from credentials.selectors import usage
+from credentials.selectors.usage import NO_USE, Use
+from credentials.services.uses import add_uses
 from gateway.lib.sql import batch
 from tests.credentials.samples import store_key
 
@@ -29,7 +30,7 @@ def pair():
 
 def add(*uses):
     with batch() as cursor:
-        usage.add_uses(
+        add_uses(
             cursor, {(pk, day, model, status): counts for pk, day, model, status, counts in uses}
         )
 
@@ -66,7 +67,7 @@ def test_a_batch_is_one_statement(pair, django_assert_num_queries):
             self._cursor.execute(*args)
 
     with batch() as cursor:
-        usage.add_uses(Counting(cursor), uses)
+        add_uses(Counting(cursor), uses)
     assert Counting.statements == 1
     assert DailyUse.objects.count() == 400
 
@@ -78,7 +79,7 @@ def test_a_credential_that_is_gone_harms_no_other(pair):
 
 def test_nothing_to_add_asks_nothing(django_assert_num_queries):
     with batch() as cursor:
-        usage.add_uses(cursor, {})
+        add_uses(cursor, {})
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
+from django.db.models import Case, QuerySet, Sum, When
 from django.utils import timezone
 from msgspec import Struct
 
-from credentials import usage
-from credentials.caps import next_upstream_midnight
-from credentials.listing import Described, described
+from credentials.caps import next_upstream_midnight, upstream_day
 from credentials.models import (
     Contributor,
     Credential,
+    DailyUse,
     ModelState,
     Notice,
     Provider,
@@ -23,14 +23,17 @@ from credentials.models import (
     moment,
 )
 from credentials.notices import ONCE, is_told_by_state
+from credentials.selectors import usage
+from credentials.selectors.rows import Described, described
+from credentials.selectors.usage import DayOfUse, Use
 from credentials.services.withdrawal import DRAINED, REVOCATION, STILL_RUNNING
 from credentials.states import RESTING, State
-from credentials.usage import DayOfUse, Use
 from credentials.words import CONTRIBUTOR, OPERATOR, explain
 
 PERMISSIONS_URL = "https://myaccount.google.com/permissions"
 _DAYS = 30
 _HISTORY = 40
+_NOTICES = 50
 _CHART_HEIGHT = 60
 _BAR = 10
 
@@ -69,9 +72,12 @@ class Loan(Struct):
     @property
     def kind(self) -> str:
         """With the project, where there is one."""
-        name: str = self.credential.get_provider_display()
-        project = self.credential.project_id
+        name, project = self.credential.kind, self.credential.project_id
         return f"{name}, project {project}" if project else name
+
+    @property
+    def days_of_use(self) -> list[Bar]:
+        return [bar for bar in self.bars if bar.use != usage.NO_USE]
 
     @property
     def width(self) -> int:
@@ -128,21 +134,38 @@ class Receipt(Struct, frozen=True):
     output_tokens: int
 
 
-def loans_of(contributor: Contributor) -> tuple[list[Loan], list[Credential]]:
-    """(what is lent, what needs its contributor first; what was taken back, the newest first)."""
-    rows = list(contributor.credentials.order_by("pk"))
-    lent = [row for row in rows if row.state != State.WITHDRAWN]
-    taken_back = [row for row in rows if row.state == State.WITHDRAWN]
-    order = {YOURS: 0, OFF: 1, REST: 2, OK: 3}
-    return (
-        sorted(_loans(lent), key=lambda loan: order[loan.tone]),
-        sorted(taken_back, key=lambda row: row.withdrawn_at or row.updated_at, reverse=True),
+def lent_by(contributor: Contributor) -> QuerySet[Credential]:
+    """What is lent now, what may need somebody first. Some lend thousands of keys: to be shown page by page."""
+    place = Case(
+        When(state__in=[State.NEEDS_ATTENTION, State.EXPIRED], then=0),
+        When(state=State.DISABLED, then=1),
+        When(state__in=RESTING, then=2),
+        default=3,
     )
+    return contributor.credentials.exclude(state=State.WITHDRAWN).order_by(place, "pk")
+
+
+def taken_back_by(contributor: Contributor) -> QuerySet[Credential]:
+    return contributor.credentials.filter(state=State.WITHDRAWN).order_by("-withdrawn_at", "-pk")
+
+
+def loans_of(rows: Sequence[Credential]) -> list[Loan]:
+    """What needs its contributor first."""
+    order = {YOURS: 0, OFF: 1, REST: 2, OK: 3}
+    return sorted(_loans(rows), key=lambda loan: order[loan.tone])
+
+
+def served_today(contributor: Contributor) -> int:
+    uses = DailyUse.objects.filter(
+        credential__contributor=contributor, day=upstream_day(time.time()), status=usage.SERVED
+    )
+    return uses.aggregate(calls=Sum("calls"))["calls"] or 0
 
 
 def notices_of(contributor: Contributor) -> list[Notice]:
     """What is still to be told or done, the newest first."""
-    return _shown(Notice.objects.filter(credential__contributor=contributor, closed_at=None))
+    rows = Notice.objects.filter(credential__contributor=contributor, closed_at=None)
+    return _shown(rows)[:_NOTICES]
 
 
 def _shown(rows: Iterable[Notice]) -> list[Notice]:
@@ -253,7 +276,7 @@ def receipt_of(credential: Credential) -> Receipt:
     still_running = drained is not None and drained.reason == STILL_RUNNING
     return Receipt(
         credential=credential.label,
-        kind=credential.get_provider_display(),
+        kind=credential.kind,
         project=credential.project_id,
         lent_at=credential.created_at,
         withdrawn_at=withdrawn_at,

@@ -9,7 +9,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from credentials.forms import https_address
+from credentials.forms.private import https_address
 from credentials.kinds import KINDS
 from credentials.services.flow_rows import Wishes
 

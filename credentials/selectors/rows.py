@@ -1,30 +1,27 @@
-"""What those who manage the pool read: rows with all that is known of them, and the pool as a whole."""
+"""Credentials with all that is known of them, for those who manage the pool."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 from msgspec import Struct, structs
 
-from credentials import usage
 from credentials.caps import upstream_day, window
-from credentials.filters import ATTENTION, serving
 from credentials.models import (
     Allowance,
     Credential,
-    DailyUse,
     ModelState,
     Notice,
     StateChange,
     moment,
 )
+from credentials.selectors import usage
 from credentials.services.editing import version_of
 from credentials.services.leftovers import masked_identity
 from credentials.states import RESTING, State
@@ -32,7 +29,6 @@ from credentials.words import Words, explain
 from gateway.lib import proxies
 from gateway.lib.crypto import SecretUnreadable
 
-_MODELS_OF_DAYS = 7
 _NOTICES = 20
 _OF_A_MOVE = ("at", "model", "event", "from_state", "to_state", "reason", "request_id", "by")
 
@@ -55,6 +51,7 @@ class Described(Struct):
     failed: int = 0
     errors: dict[int, int] = {}
     notices: int = 0
+    resting_models: int = 0
 
 
 def described(rows: Iterable[Credential]) -> list[Described]:
@@ -70,12 +67,16 @@ def described(rows: Iterable[Credential]) -> list[Described]:
         .values_list("credential")
         .annotate(Count("pk"))
     )
+    models = dict(
+        _resting_models().filter(credential__in=ids).values_list("credential").annotate(Count("pk"))
+    )
     found = []
     for row in rows:
         one = _stand(row, taken.get(row.pk, {}), now)
         one.served, one.failed = today[row.pk].served, today[row.pk].failed
         one.errors = errors[row.pk]
         one.notices = notices.get(row.pk, 0)
+        one.resting_models = models.get(row.pk, 0)
         found.append(one)
     return found
 
@@ -159,9 +160,7 @@ def detail(row: Credential) -> dict[str, Any]:
 
 def model_states(credential_id: int) -> list[dict[str, Any]]:
     """What is held against it for single models now."""
-    states = ModelState.objects.filter(
-        credential=credential_id, state__in=RESTING, until__gt=timezone.now()
-    )
+    states = _resting_models().filter(credential=credential_id)
     return [
         {
             "model": row.model,
@@ -174,6 +173,10 @@ def model_states(credential_id: int) -> list[dict[str, Any]]:
     ]
 
 
+def _resting_models() -> QuerySet[ModelState]:
+    return ModelState.objects.filter(state__in=RESTING, until__gt=timezone.now()).order_by()
+
+
 def told(moves: Iterable[StateChange]) -> list[dict[str, Any]]:
     """Lines of the history with the state in words. `what`: the new state, or what was done where that stayed as it was."""
     lines = []
@@ -183,126 +186,3 @@ def told(moves: Iterable[StateChange]) -> list[dict[str, Any]]:
         stayed = move.from_state == move.to_state and move.event
         lines.append({**facts, "verdict": verdict, "what": move.event if stayed else verdict})
     return lines
-
-
-# The pool as a whole
-
-
-class Group(Struct, frozen=True):
-    """Credentials in the same trouble. `unheard`: how many have a contributor who cannot be told: no address, or nobody
-    lent it in their own name. `query`: the filter that shows them."""
-
-    words: Words
-    count: int
-    query: str
-    unheard: int = 0
-
-
-class ModelLine(Struct, frozen=True):
-    model: str
-    usable: int
-    resting: int
-    back_at: datetime | None
-
-
-class Census(Struct, frozen=True):
-    """`lent`: all that were not taken back. `resting`, `paused`, `disabled` are parts of it that do not serve now."""
-
-    lent: int
-    usable: int
-    resting: int
-    paused: int
-    disabled: int
-    groups: tuple[Group, ...]
-    models: tuple[ModelLine, ...]
-
-
-def census() -> Census:
-    """Who has to do what, and what can be served meanwhile. A constant number of queries."""
-    lent = Credential.objects.exclude(state=State.WITHDRAWN)
-    at = timezone.now()
-    counts = lent.aggregate(
-        lent=Count("pk"),
-        usable=Count("pk", filter=serving()),
-        resting=Count("pk", filter=Q(state__in=RESTING, state_until__gt=at)),
-        paused=Count("pk", filter=Q(paused_at__isnull=False)),
-        disabled=Count("pk", filter=Q(state=State.DISABLED)),
-    )
-    return Census(groups=_groups(lent), models=_models(at), **counts)
-
-
-def _groups(lent: QuerySet[Credential]) -> tuple[Group, ...]:
-    unheard = Q(contributor=None) | Q(contributor__email="", contributor__webhook="")
-    broken = (
-        lent.filter(state__in=ATTENTION)
-        .values_list("state", "state_reason", "provider")
-        .annotate(count=Count("pk"), unheard=Count("pk", filter=unheard))
-        .order_by()
-    )
-    by_words: dict[Words, list[tuple[str, str, int, int]]] = defaultdict(list)
-    for state, reason, provider, count, untold in broken:
-        words = explain(state, reason, provider=provider)
-        by_words[words].append((state, reason, count, untold))
-    groups = [
-        Group(
-            words=words,
-            count=sum(count for *_, count, _ in parts),
-            unheard=sum(untold for *_, untold in parts),
-            query=_query_of({(state, reason) for state, reason, *_ in parts}),
-        )
-        for words, parts in by_words.items()
-    ]
-    return tuple(sorted(groups, key=lambda group: (-group.count, group.words.verdict)))
-
-
-def _query_of(kinds: set[tuple[str, str]]) -> str:
-    states = sorted({state for state, _ in kinds})
-    reasons = sorted({reason or "none" for _, reason in kinds})
-    return urlencode([*(("state", state) for state in states), ("reason", ",".join(reasons))])
-
-
-def _models(at: datetime) -> tuple[ModelLine, ...]:
-    """Of the models that were asked for lately, or that somebody rests for."""
-    usable = Counter(dict(_by_provider(Credential.objects.filter(serving()))))
-    served_by = _served_by()
-    resting: Counter[tuple[str, str]] = Counter()
-    back_at: dict[str, datetime | None] = {}
-    waiting = (
-        ModelState.objects.filter(state__in=RESTING, until__gt=at)
-        .filter(credential__in=Credential.objects.filter(serving()))
-        .values_list("model", "credential__provider")
-        .annotate(Count("pk"), Min("until"))
-        .order_by()
-    )
-    for model, provider, count, until in waiting:
-        resting[model, provider] = count
-        served_by[model].add(provider)
-        back_at[model] = min(filter(None, (until, back_at.get(model))), default=None)
-    return tuple(
-        ModelLine(
-            model=model,
-            usable=sum(usable[name] - resting[model, name] for name in providers),
-            resting=sum(resting[model, name] for name in providers),
-            back_at=back_at.get(model),
-        )
-        for model, providers in sorted(served_by.items())
-    )
-
-
-def _served_by() -> defaultdict[str, set[str]]:
-    """The providers of each model that was served in the last days."""
-    since = upstream_day(time.time()) - timedelta(days=_MODELS_OF_DAYS)
-    seen = (
-        DailyUse.objects.filter(day__gte=since, status=usage.SERVED)
-        .values_list("model", "credential__provider")
-        .distinct()
-        .order_by()
-    )
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for model, provider in seen:
-        found[model].add(provider)
-    return found
-
-
-def _by_provider(rows: QuerySet[Credential]) -> Iterable[tuple[str, int]]:
-    return rows.values_list("provider").annotate(Count("pk")).order_by()

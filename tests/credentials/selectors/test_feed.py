@@ -2,6 +2,7 @@ import logging
 
 import pytest
 from cryptography.fernet import Fernet
+from django.db import connection
 
 from credentials import services
 from credentials.models import Credential
@@ -55,6 +56,39 @@ def test_later_looks_give_what_changed():
     assert (row.credential_id, row.model, row.state) == (key.pk, "m", "cooling")
     assert row.until > 0
     assert changes.revision == row.revision > seen
+
+
+def test_however_many_changed_the_database_is_handed_no_list_of_them():
+    """It takes only so many values: SQLite 32,766."""
+    store_key(99)
+    seen = usable_rows_since(0).revision
+    handed = []
+
+    def watch(execute, sql, params, many, context):
+        handed.append(len(params or ()))
+        return execute(sql, params, many, context)
+
+    for n in range(30):
+        key = store_key(n)
+        rest = StateMove(credential_id=key.pk, event=Event.RATE, model="m", until=FUTURE)
+        services.apply_verdicts([rest])
+    with connection.execute_wrapper(watch):
+        changes = usable_rows_since(seen)
+    assert (len(changes.credentials), len(changes.models)) == (30, 30)
+    assert max(handed) < 10
+
+
+def test_the_first_look_leaves_out_what_is_not_held_against_anybody():
+    key = store_key()
+    for model, event in (("a", Event.RATE), ("b", Event.RATE), ("b", Event.RESTED)):
+        services.apply_verdicts(
+            [StateMove(credential_id=key.pk, event=event, model=model, until=FUTURE)]
+        )
+    assert [row.model for row in usable_rows_since(0).models] == ["a"]
+    assert [(row.model, row.state) for row in usable_rows_since(key.revision).models] == [
+        ("a", "cooling"),
+        ("b", "active"),
+    ]
 
 
 def test_a_login_without_an_access_token_reads_as_one_to_refresh():
@@ -113,3 +147,5 @@ def test_what_is_lent_and_what_of_it_could_take_a_call():
     services.set_state(credential_id=withdrawn.pk, event=Event.WITHDRAWN)
     assert lent_ids() == [active.pk, cooling.pk, rested.pk, expired.pk]
     assert usable_count() == (2, 4)
+    services.pause(credential_id=active.pk)
+    assert usable_count() == (1, 4)

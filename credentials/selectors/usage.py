@@ -6,24 +6,18 @@ Written behind by the proxy, so the last moments may be missing.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Any
 
-from django.db import connection
 from django.db.models import Case, F, QuerySet, Sum, Value, When
 from msgspec import Struct
 
 from credentials.caps import upstream_day
-from credentials.models import Credential, DailyUse
-from gateway.lib.sql import ROWS_A_STATEMENT, Cursor
+from credentials.models import DailyUse
 
 SERVED = 200
 NO_ANSWER = 0
-
-
-UseKey = tuple[int, date, str, int]
-"""(credential, day, model, status)"""
 
 
 class Use(Struct, frozen=True):
@@ -99,33 +93,6 @@ def errors_by_statuses(
     for row in rows.annotate(sum=Sum("calls")).order_by("-sum", "status"):
         errors[row["credential_id"]][row["status"]] = row["sum"]
     return errors
-
-
-_TABLE = DailyUse._meta.db_table
-_OF_CREDENTIALS = Credential._meta.db_table
-
-
-def add_uses(cursor: Cursor, uses: Mapping[UseKey, Sequence[int]]) -> None:
-    """Add [calls, input tokens, output tokens] to what is there: one statement for a batch. Credentials that are gone are
-    passed over."""
-    adapted = connection.ops.adapt_datefield_value
-    # In one order everywhere, so that two processes never wait for each other's rows.
-    rows = [(*key[:1], adapted(key[1]), *key[2:], *counts) for key, counts in sorted(uses.items())]
-    for start in range(0, len(rows), ROWS_A_STATEMENT):
-        some = rows[start : start + ROWS_A_STATEMENT]
-        cursor.execute(
-            f"INSERT INTO {_TABLE} AS known"
-            " (credential_id, day, model, status, calls, input_tokens, output_tokens)"
-            " SELECT * FROM (VALUES "
-            + ", ".join(["(%s, %s, %s, %s, %s, %s, %s)"] * len(some))
-            + ") AS given"
-            f" WHERE EXISTS (SELECT 1 FROM {_OF_CREDENTIALS} WHERE id = given.column1)"
-            " ON CONFLICT (credential_id, day, model, status) DO UPDATE SET"
-            " calls = known.calls + excluded.calls,"
-            " input_tokens = known.input_tokens + excluded.input_tokens,"
-            " output_tokens = known.output_tokens + excluded.output_tokens",
-            [value for row in some for value in row],
-        )
 
 
 def _today(now: float | None) -> date:

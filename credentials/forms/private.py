@@ -203,7 +203,7 @@ def _initial(credential: Credential) -> dict[str, Any]:
         ),
         "hours_from": credential.hours_from,
         "hours_to": credential.hours_to,
-        "hours_zone": credential.hours_zone,
+        "hours_zone": credential.caps.hours.zone if credential.caps.hours else "",
         "allowed_models": "\n".join(credential.allowed_models),
         "stop_below_percent": credential.stop_below_percent,
     }

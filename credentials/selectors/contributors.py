@@ -8,9 +8,9 @@ from typing import Any
 from django.db.models import Count, F, Q, Sum
 from msgspec import Struct
 
-from credentials import usage
 from credentials.filters import ATTENTION, serving
 from credentials.models import Contributor, Credential, DailyUse, Notice
+from credentials.selectors import usage
 from credentials.states import State
 
 

@@ -1,12 +1,12 @@
+"""The project's default permission, for people and for the panel password."""
+
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
 from rest_framework.views import APIView
 
-from accounts import access
 from accounts.models import User
 
 
@@ -22,13 +22,6 @@ def answer(user=None, **headers):
     if user is not None:
         force_authenticate(request, user)
     return Guarded.as_view()(request)
-
-
-def test_only_operators_pass(alice, bob):
-    assert access.is_operator(alice)
-    assert not access.is_operator(bob)
-    assert not access.is_operator(AnonymousUser())
-    assert not access.is_operator(None)
 
 
 def test_views_are_for_operators_unless_they_say_otherwise(alice, bob):
