@@ -144,6 +144,7 @@ class Feed:
             await database_sync_to_async(report_draining)(holder_id=self._holder_id, calls=draining)
             self._draining = draining
         if beating and self._pool.counts:
+            self._pool.begin_count()
             spent = await database_sync_to_async(spent_ids)(upstream_day(now))
             self._pool.spent(spent, next_upstream_midnight(now))
 

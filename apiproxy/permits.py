@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from apiproxy.pool import Lease
@@ -21,12 +22,20 @@ logger = logging.getLogger(__name__)
 NONE_NEEDED = Permit(credential_id=0)
 
 
+def _nobody() -> None:
+    """Nobody waits for it."""
+
+
 class Permits(Protocol):
     async def take(self, lease: Lease) -> Permit | Refusal:
         """Raises LedgerUnavailable."""
         ...
 
-    def give_back(self, permit: Permit, *, unserved: bool) -> None: ...
+    def give_back(
+        self, permit: Permit, *, unserved: bool, returned: Callable[[], None] = _nobody
+    ) -> None:
+        """`returned` is called once what was not used is there to take again."""
+        ...
 
 
 class Free:
@@ -35,7 +44,9 @@ class Free:
     async def take(self, lease: Lease) -> Permit | Refusal:
         return NONE_NEEDED
 
-    def give_back(self, permit: Permit, *, unserved: bool) -> None:
+    def give_back(
+        self, permit: Permit, *, unserved: bool, returned: Callable[[], None] = _nobody
+    ) -> None:
         pass
 
 
@@ -58,13 +69,15 @@ class SharedPermits:
             raise
         return granted
 
-    def give_back(self, permit: Permit, *, unserved: bool) -> None:
+    def give_back(
+        self, permit: Permit, *, unserved: bool, returned: Callable[[], None] = _nobody
+    ) -> None:
         """Allowances are given back once and not repeated: what the database did not take stays counted, so that no cap
         is ever exceeded."""
         if permit.trying:
             self._writer.behind(end_claims, permit)
         if unserved and permit.scopes:
-            self._writer.ask(put_back, permit).add_done_callback(_note_failure)
+            self._writer.ask(put_back, permit).add_done_callback(partial(_given_back, returned))
 
     def _undo(self, asking: asyncio.Future[Permit | Refusal]) -> None:
         if not asking.cancelled() and asking.exception() is None:
@@ -73,6 +86,10 @@ class SharedPermits:
                 self.give_back(granted, unserved=True)
 
 
-def _note_failure(giving: asyncio.Future[None]) -> None:
-    if not giving.cancelled() and (failure := giving.exception()) is not None:
+def _given_back(returned: Callable[[], None], giving: asyncio.Future[None]) -> None:
+    if giving.cancelled():
+        return
+    if (failure := giving.exception()) is not None:
         logger.warning("a call that was not served stays counted: %s", failure)
+    else:
+        returned()

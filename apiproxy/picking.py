@@ -72,9 +72,11 @@ class Picker:
         trace.skipped.append(Skip(lease.credential.id, lease.credential.provider, reason))
 
     def give_back(self, permit: Permit, *, unserved: bool) -> None:
-        self._permits.give_back(permit, unserved=unserved)
-        if unserved and permit.scopes:
-            self._pool.unspent(permit.credential_id)
+        self._permits.give_back(
+            permit,
+            unserved=unserved,
+            returned=lambda: self._pool.unspent(permit.credential_id),
+        )
 
     def _conversation(self, call: Call, trace: Trace) -> str:
         """The same for all calls of a conversation, and for nobody else's; "" where no upstream cares."""

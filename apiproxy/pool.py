@@ -91,6 +91,7 @@ class Pool:
         """Models for which credentials stand otherwise than as a whole, and how many do."""
         self._alarms: dict[str, list[tuple[float, int]]] = {WHOLE: []}
         self._rotations: OrderedDict[tuple[tuple[str, ...], str], tuple[int, int]] = OrderedDict()
+        self._given_back: set[int] = set()
         self._backs: dict[Lane, tuple[float, bool]] = {}
         """When somebody is back: worked out once for as long as nothing changes, and in a large pool for a while longer."""
         self._backs_outdated = False
@@ -158,9 +159,15 @@ class Pool:
             standing.half_open = True
         self._review_scope(member, scope)
 
+    def begin_count(self) -> None:
+        """Before it is read whose calls of the day are used up."""
+        self._given_back.clear()
+
     def spent(self, credential_ids: Collection[int], until: float) -> None:
-        """Those whose calls of the day are used up, as a whole; what was known before is forgotten."""
+        """Those whose calls of the day are used up, as a whole; what was known before is forgotten. Who got a call back
+        since the count began is none of them."""
         now = self._clock()
+        credential_ids = set(credential_ids) - self._given_back
         for member in self._members.values():
             if member.caps.calls_a_day is None:
                 continue
@@ -232,6 +239,7 @@ class Pool:
 
     def unspent(self, credential_id: int) -> None:
         """A call was given back: there is one more to take."""
+        self._given_back.add(credential_id)
         member = self._members.get(credential_id)
         if member is None:
             return

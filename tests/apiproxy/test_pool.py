@@ -459,6 +459,19 @@ class TestCaps:
         pool.unspent(1)
         assert pool.acquire("m1", GEMINI).trying == ("m1",)
 
+    def test_a_count_that_was_read_before_a_call_came_back_is_out_of_date(self, pool):
+        pool.put(credential(1), caps=Caps(calls_a_day=1))
+        lease = pool.acquire("m", GEMINI)
+        pool.begin_count()
+        pool.release(lease, None)
+        pool.unspent(1)
+        pool.spent([1], 5000.0)
+        pool.release(pool.acquire("m", GEMINI), None)
+        pool.begin_count()
+        pool.spent([1], 5000.0)
+        with pytest.raises(PoolExhausted):
+            pool.acquire("m", GEMINI)
+
     def test_a_cap_that_was_changed_meanwhile_is_not_used_up_by_an_old_word(self, pool):
         pool.put(credential(1), caps=Caps(model_calls_a_day=(("m*", 1),)))
         lease = pool.acquire("m", GEMINI)
