@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gateway.watch import EXIT_CODE
 from tests.e2e.processes import ROOT, Child, clean_environment, eventually
 from tests.e2e.searching import leaks_in, redis_values
 from tests.fakes.google import FakeGoogle
+from tests.services import Missing, give_up, postgres_database, redis_database
 
 CLIENT = ("worker-client.apps.googleusercontent.com", "GOCSPX-workerClientSecretOfTheTest")
 ACCESS, REFRESH = "ya29.workerTestAccessToken000001", "1//workerTestRefreshToken000001"
@@ -106,10 +108,23 @@ def google():
         yield fake
 
 
+@pytest.fixture
+def servers():
+    """REDIS_URL and DATABASE_URL."""
+    with ExitStack() as stack:
+        try:
+            urls = [stack.enter_context(each()) for each in (redis_database, postgres_database)]
+        except Missing as exc:
+            give_up(str(exc))
+        yield urls
+
+
 @pytest.fixture(params=["files", "redis"])
 def site(request, tmp_path, google):
-    redis_url = request.getfixturevalue("redis_url") if request.param == "redis" else ""
-    database = request.getfixturevalue("postgres_url") if request.param == "redis" else ""
+    """Its Redis is nobody else's: the worker of another gateway would take its messages."""
+    redis_url = database = ""
+    if request.param == "redis":
+        redis_url, database = request.getfixturevalue("servers")
     env = clean_environment(
         ENV_FILE="",
         DATA_DIR=str(tmp_path / "data"),

@@ -338,7 +338,7 @@ def test_many_clients_leave_at_once(gateway, google):
     for connection in connections:
         connection.close()
     for call in calls:
-        google.wait_disconnected(call)
+        google.wait_disconnected(call, timeout_s=20)
     gateway.settled()
     assert gateway.balance(key)["remaining"] == 1000
     with raw.call(gateway.url, OPENAI, key, stream=True) as connection:
