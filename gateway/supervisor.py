@@ -27,7 +27,8 @@ FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
 # Patience: with a web process beyond its own time to drain, with the worker, with all after a second signal.
 DRAIN_MARGIN_S = 15.0
-WORKER_STOP_S = 30.0
+# Every task may be killed and run again; this is for what talks to Google just now.
+WORKER_STOP_S = 10.0
 HURRY_S = 5.0
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
