@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from gateway.lib.admin import ReadOnlyAdmin
 from gateway.lib.credits import to_text
-from quotas.models import Balance, Entry, Hold, Multiplier, Price
+from quotas.models import Balance, Entry, Multiplier, Price
 
 
 @admin.register(Balance)
@@ -46,20 +46,19 @@ class EntryAdmin(ReadOnlyAdmin):
         return to_text(entry.reserved_micros)
 
 
-@admin.register(Hold)
-class HoldAdmin(ReadOnlyAdmin):
-    list_display = ("request_id", "balance", "amount", "holder_id", "created_at")
-    list_select_related = ("balance",)
-    search_fields = ("request_id",)
-
-    @admin.display(ordering="amount_micros")
-    def amount(self, hold: Hold) -> str:
-        return to_text(hold.amount_micros)
-
-
 @admin.register(Price)
-class PriceAdmin(admin.ModelAdmin[Price]):
-    list_display = ("pattern", "per_call", "input", "cached", "output", "thinking")
+class PriceAdmin(ReadOnlyAdmin):
+    list_display = (
+        "tariff",
+        "pattern",
+        "valid_from",
+        "valid_until",
+        "per_call",
+        "input",
+        "cached",
+        "output",
+        "thinking",
+    )
     search_fields = ("pattern",)
 
     @admin.display(ordering="per_call_micros", description="credits a call")
@@ -84,6 +83,6 @@ class PriceAdmin(admin.ModelAdmin[Price]):
 
 
 @admin.register(Multiplier)
-class MultiplierAdmin(admin.ModelAdmin[Multiplier]):
-    list_display = ("feature", "factor")
+class MultiplierAdmin(ReadOnlyAdmin):
+    list_display = ("feature", "factor", "valid_from", "valid_until")
     search_fields = ("feature",)

@@ -7,6 +7,7 @@ import logging
 from celery import shared_task
 from django.conf import settings
 
+from gateway.lib.credits import to_text
 from gateway.lib.jobs import Run
 from gateway.lib.upkeep import upkeep
 
@@ -23,6 +24,16 @@ def sweep(run: Run) -> int:
         logger.warning("refunded %d reservations of processes that died", swept)
     run.result(refunded=swept)
     return swept
+
+
+@shared_task
+@upkeep("Credits whose time is over")
+def expire_lots(run: Run) -> int:
+    from quotas.services import expire_lots
+
+    balances, micros = expire_lots()
+    run.result(balances=balances, credits=to_text(micros))
+    return balances
 
 
 @shared_task

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import inf
+from random import Random
 
 import pytest
 
-from quotas.pricing import FREE, MOST_MICROS, Price, PriceList, cost, estimate
+from quotas.pricing import (
+    FREE,
+    MOST_MICROS,
+    Dated,
+    Price,
+    PriceBook,
+    PriceList,
+    cost,
+    cost_of_many,
+    estimate,
+)
 
 DEFAULTS = [
     Price("*", per_call_micros=1),
@@ -51,7 +63,7 @@ def test_names_that_clients_make_up_do_not_pile_up():
 def test_what_clients_write_into_features_is_not_remembered():
     prices = PriceList(DEFAULTS, {"search": Fraction(2)})
     assert prices.of("gemini-2.5-pro", ("search", "image_" + "9" * 1000)).per_call_micros == 10
-    assert list(prices._known) == [("gemini-2.5-pro", ("search",))]
+    assert [key[:2] for key in prices._known] == [("gemini-2.5-pro", ("search",))]
 
 
 TOKENS = Price(
@@ -148,3 +160,121 @@ def test_no_call_costs_more_than_the_ledger_can_add_up():
     dear = Price("t", output_micros_per_million=10**15)
     assert estimate(dear, body_bytes=1, max_output_tokens=10**40) == MOST_MICROS
     assert cost_of(dear, output_tokens=10**40) == MOST_MICROS
+
+
+class TestTariffs:
+    PRICES = PriceList(
+        [*DEFAULTS, Price("gemini-2.5-pro", per_call_micros=7)],
+        {"search": Fraction(3)},
+        {"friends": [Price("*pro*", per_call_micros=4)]},
+    )
+
+    def test_the_tariffs_own_list_goes_first_even_with_a_glob(self):
+        assert self.PRICES.of("gemini-2.5-pro", (), "friends").per_call_micros == 4
+        assert self.PRICES.of("gemini-2.5-pro").per_call_micros == 7
+
+    def test_what_it_does_not_name_has_everybodys_price(self):
+        assert self.PRICES.of("gemini-2.5-flash", (), "friends").per_call_micros == 2
+        assert self.PRICES.of("gemini-2.5-pro", (), "nobody's").per_call_micros == 7
+
+    def test_a_groups_factor_is_exact_and_rounded_up_once(self):
+        third = Fraction("0.333")
+        price = self.PRICES.of("gemini-2.5-pro", ("search",), "friends", third)
+        # 4 x 3 x 0.333 = 3.996; rounded after each step it would be 6.
+        assert cost_of(price, calls=1) == 4
+        assert cost_of(price, calls=1000) == 3996
+        assert price.features == "search ×3, group ×0.333"
+        assert self.PRICES.of("gemini-2.5-pro", (), "friends", Fraction(1)).features == ""
+
+    def test_the_same_model_for_two_groups_is_two_prices(self):
+        half, twice = Fraction("0.5"), Fraction(2)
+        assert cost_of(self.PRICES.of("x", (), "", half), calls=2) == 1
+        assert cost_of(self.PRICES.of("x", (), "", twice), calls=2) == 4
+
+
+def dated(start, pattern="m", micros=1, *, until=inf, order=0, tariff=""):
+    price = Price(pattern, per_call_micros=micros)
+    return Dated(start, until, order, tariff=tariff, price=price)
+
+
+class TestBook:
+    def test_each_price_counts_until_the_next(self):
+        book = PriceBook([dated(20, micros=2), dated(10, micros=1), dated(30, micros=3)])
+        found = [book.at(now).of("m").per_call_micros for now in (9, 10, 19.9, 20, 30, 1e12)]
+        assert found == [0, 1, 1, 2, 3, 3]
+
+    def test_a_clock_that_goes_back_finds_what_counted_then(self):
+        book = PriceBook([dated(10, micros=1), dated(20, micros=2)])
+        assert [book.at(now).of("m").per_call_micros for now in (25, 15, 25, 5)] == [2, 1, 2, 0]
+
+    def test_between_two_turns_nothing_is_made_anew(self):
+        book = PriceBook([dated(10), dated(20)])
+        assert book.at(10) is book.at(15) is book.at(19.999)
+        assert book.at(20) is not book.at(19)
+
+    def test_one_that_ends_leaves_its_models_to_the_next_that_fits(self):
+        book = PriceBook([dated(0, "*", 1), dated(10, "m", 5, until=20)])
+        assert [book.at(now).of("m").per_call_micros for now in (5, 15, 20)] == [1, 5, 1]
+
+    def test_what_was_followed_does_not_come_back(self):
+        book = PriceBook([dated(0, micros=1), dated(10, micros=2, until=20)])
+        assert book.at(20).of("m") is FREE
+
+    def test_what_was_called_off_ends_nothing(self):
+        book = PriceBook([dated(0, micros=1), dated(10, micros=2, until=10)])
+        assert book.at(15).of("m").per_call_micros == 1
+
+    def test_of_equal_globs_the_one_that_began_later_counts(self):
+        rows = [dated(0, "a*", 1, order=1), dated(10, "*a", 2, order=0)]
+        assert PriceBook(rows).at(15).of("aa").per_call_micros == 2
+        rows = [dated(10, "a*", 1, order=1), dated(0, "*a", 2, order=0)]
+        assert PriceBook(rows).at(15).of("aa").per_call_micros == 1
+        rows = [dated(0, "a*", 1, order=1), dated(0, "*a", 2, order=0)]
+        assert PriceBook(rows).at(15).of("aa").per_call_micros == 1
+
+    def test_tariffs_and_factors_have_times_of_their_own(self):
+        book = PriceBook(
+            [
+                dated(0, micros=4),
+                dated(10, micros=2, tariff="friends", until=30),
+                Dated(20, inf, 0, feature="search", factor=Fraction(2)),
+            ]
+        )
+        costs = [
+            cost_of(book.at(now).of("m", ("search",), "friends"), calls=1)
+            for now in (5, 15, 25, 35)
+        ]
+        assert costs == [4, 2, 4, 8]
+
+    def test_the_past_can_be_asked_with_other_prices(self):
+        book = PriceBook([dated(0, micros=4), dated(0, "*", 9)])
+        change = dated(-inf, micros=5)
+        assert book.list_at(10, [change]).of("m").per_call_micros == 5
+        assert book.at(10).of("m").per_call_micros == 4
+
+
+def test_a_sum_costs_what_its_calls_cost_but_for_rounding():
+    draw = Random(5)
+    price = PriceList([TOKENS], {"search": Fraction("1.337")}).of("t", ("search",))
+    calls = [
+        {
+            "calls": draw.randrange(3),
+            "input_tokens": draw.randrange(5000),
+            "cached_tokens": draw.randrange(5000),
+            "output_tokens": draw.randrange(900),
+            "thinking_tokens": draw.randrange(900),
+        }
+        for _ in range(500)
+    ]
+    exact = sum(cost(price, **call) for call in calls)
+    summed = cost_of_many(
+        price,
+        fresh_tokens=sum(max(c.pop("input_tokens") - c["cached_tokens"], 0) for c in calls),
+        **{name: sum(call[name] for call in calls) for name in calls[0]},
+    )
+    assert 0 <= exact - summed <= len(calls)
+
+
+def test_a_sum_may_cost_more_than_any_call():
+    many = {"fresh_tokens": 0, "cached_tokens": 0, "output_tokens": 0, "thinking_tokens": 0}
+    assert cost_of_many(DEFAULTS[2], calls=MOST_MICROS, **many) == 10 * MOST_MICROS
