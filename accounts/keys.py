@@ -33,8 +33,9 @@ class MintedKey(Struct, frozen=True):
         return f"MintedKey(public_id={self.public_id!r})"
 
 
-def mint() -> MintedKey:
-    public_id = _draw(PUBLIC_ID_LENGTH)
+def mint(public_id: str = "") -> MintedKey:
+    """`public_id`: of the key that gets a new secret; a new one's own is drawn."""
+    public_id = public_id or _draw(PUBLIC_ID_LENGTH)
     key = f"{PREFIX}{public_id}{_draw(SECRET_LENGTH)}"
     return MintedKey(key=key, public_id=public_id, digest=digest_of(key))
 

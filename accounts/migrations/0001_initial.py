@@ -164,7 +164,6 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=list,
                         help_text="Model names or globs; an empty list allows every model.",
-                        validators=[accounts.models.check_model_globs],
                     ),
                 ),
                 ("is_active", models.BooleanField(default=True)),

@@ -33,3 +33,23 @@ def issue(db):
         return services.issue_key(**{"quota_micros": 10 * CREDIT, **changes})
 
     return issue
+
+
+@pytest.fixture
+def many_keys(db):
+    """many_keys(count, ...) -> rows with a credit each unless told otherwise."""
+
+    def many_keys(count, **changes):
+        made = []
+        for begin in range(0, count, 1000):
+            made += services.issue_batch(
+                **{
+                    "count": min(1000, count - begin),
+                    "quota_micros": CREDIT,
+                    "description": "Seat",
+                    **changes,
+                }
+            )
+        return [one.row for one in made]
+
+    return many_keys

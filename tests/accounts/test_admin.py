@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-import re
-
 import pytest
-from django.contrib.admin.models import LogEntry
-from django.contrib.sessions.models import Session
 from django.urls import reverse
 
-from accounts import services
-from accounts.models import ApiKey, User
+from accounts.models import User
 
 KEYS = reverse("admin:accounts_apikey_changelist")
 ADD_KEY = reverse("admin:accounts_apikey_add")
-KEY_IN_PAGE = re.compile(r"sk-[0-9A-Za-z]{48}")
 
 
 @pytest.fixture
@@ -25,47 +19,9 @@ def change_url(row):
     return reverse("admin:accounts_apikey_change", args=[row.pk])
 
 
-def run(panel, action, *rows):
-    return panel.post(
-        KEYS, {"action": action, "_selected_action": [row.pk for row in rows]}, follow=True
-    )
-
-
 def test_members_do_not_get_in(client, bob):
     client.force_login(bob)
     assert client.get(KEYS).status_code == 302
-
-
-def test_a_key_is_issued_and_shown_once(panel, bob):
-    answer = panel.post(
-        ADD_KEY,
-        {
-            "quota": "2.5",
-            "description": "Team",
-            "owner": bob.pk,
-            "models": "a, *b*",
-            "expires_at_0": "2030-01-01",
-            "expires_at_1": "00:00:00",
-        },
-    )
-    assert answer.status_code == 302
-    sessions = "".join(Session.objects.values_list("session_data", flat=True))
-    page = panel.get(KEYS).content.decode()
-    [key] = KEY_IN_PAGE.findall(page)
-    row = ApiKey.objects.get()
-    assert services.keys.matches(key, row.digest)
-    assert (row.description, row.owner, row.allowed_models) == ("Team", bob, ["a", "*b*"])
-    assert row.expires_at.isoformat() == "2030-01-01T00:00:00+00:00"
-    assert row.balance.total_micros == 2_500_000
-    assert key not in panel.get(KEYS).content.decode()
-    assert key not in sessions
-    assert key not in repr(list(LogEntry.objects.values()))
-
-
-def test_a_key_without_quota_is_not_issued(panel):
-    answer = panel.post(ADD_KEY, {"quota": "", "description": ""})
-    assert answer.status_code == 200
-    assert not ApiKey.objects.exists()
 
 
 def test_the_list_shows_what_is_left_and_no_digest(panel, issue, django_assert_max_num_queries):
@@ -78,46 +34,14 @@ def test_the_list_shows_what_is_left_and_no_digest(panel, issue, django_assert_m
     assert page.count("10 of 10") == 5
 
 
-def test_a_keys_page_shows_no_digest(panel, issue):
-    row, _ = issue(allowed_models=["a", "b"])
+def test_a_keys_page_shows_no_digest_and_takes_no_change(panel, issue):
+    row, _ = issue(description="Team")
     page = panel.get(change_url(row)).content.decode()
+    assert "Team" in page
     assert row.digest not in page
-    assert 'value="a, b"' in page
-    assert 'name="quota"' not in page
-
-
-def test_a_changed_key_reaches_every_process(panel, issue):
-    row, _ = issue(allowed_models=["a"])
-    before = row.revision
-    panel.post(change_url(row), {"description": "Renamed", "models": ""})
-    row.refresh_from_db()
-    assert (row.description, row.allowed_models) == ("Renamed", [])
-    assert row.revision > before
-
-
-def test_keys_are_revoked_not_deleted(panel, issue):
-    row, _ = issue()
-    run(panel, "revoke", row)
-    row.refresh_from_db()
-    assert row.revoked_at is not None
+    assert panel.post(change_url(row), {"description": "Renamed"}).status_code == 403
+    assert panel.get(ADD_KEY).status_code == 403
     assert panel.post(reverse("admin:accounts_apikey_delete", args=[row.pk])).status_code == 403
-
-
-def test_keys_rest_and_work_again(panel, issue):
-    row, _ = issue()
-    run(panel, "pause", row)
-    row.refresh_from_db()
-    assert not row.is_active
-    run(panel, "resume", row)
-    row.refresh_from_db()
-    assert row.is_active
-
-
-def test_a_revoked_key_is_said_to_stay_so(panel, issue):
-    row, _ = issue()
-    services.revoke_key(key=row)
-    answer = run(panel, "resume", row)
-    assert b"stays revoked" in answer.content
 
 
 def test_a_person_is_added_with_a_role(panel):

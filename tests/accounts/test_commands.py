@@ -11,8 +11,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from accounts import keys, selectors
-from accounts.models import ApiKey, User
+from accounts import keys, selectors, services
+from accounts.models import ApiKey, Group, User
+from gateway.lib.audit import AuditEntry
 
 
 def run(*arguments):
@@ -104,6 +105,32 @@ class TestCreateKey:
         made = run_json("create_key", "--quota", "10")
         assert (made["owner"], made["expires_at"], made["models"]) == (None, None, [])
 
+    def test_limits_group_and_days(self, db):
+        Group.objects.create(name="team")
+        made = run_json(
+            *("create_key", "--unlimited", "--group", "team", "--lifetime-days", "7"),
+            *("--rpm", "5", "--day-credits", "2.5", "--notes", "paid"),
+        )
+        row = ApiKey.objects.get()
+        assert (made["quota"], made["group"], made["lifetime_days"]) == (None, "team", 7)
+        assert (made["rpm"], made["day_credits"]) == (5, "2.5")
+        assert (row.limits.rpm, row.limits.day_micros, row.notes) == (5, 2_500_000, "paid")
+        assert row.balance.open_ended
+
+    def test_a_template_is_enough_and_the_rest_goes_before_it(self, db):
+        services.save_template(
+            template=None, changes={"name": "Trial", "quota_micros": 5_000_000}, limits={"rpm": 3}
+        )
+        made = run_json("create_key", "--template", "Trial", "--models", "a")
+        assert (made["quota"], made["rpm"], made["models"]) == ("5", 3, ["a"])
+        assert run_json("create_key", "--template", "Trial", "--quota", "1")["quota"] == "1"
+
+    def test_it_is_written_down_without_the_key(self, db):
+        made = run_json("create_key", "--quota", "10")
+        entry = AuditEntry.objects.get(action="keys.issue")
+        assert (entry.actor, entry.subject) == ("command", f"key {made['public_id']}")
+        assert made["key"][15:] not in repr(entry.__dict__)
+
     def test_people_read_the_key_on_its_own_line(self, db):
         lines = run("create_key", "--quota", "10").splitlines()
         assert keys.public_id_of(lines[0]) == ApiKey.objects.get().public_id
@@ -117,6 +144,10 @@ class TestCreateKey:
             (("--quota", "1", "--expires-days", "0"), "number of days"),
             (("--quota", "1", "--expires-days", "1.5"), "number of days"),
             (("--quota", "1", "--owner", "nobody"), "no user"),
+            (("--quota", "1", "--group", "nobody"), "no group"),
+            (("--template", "nobody"), "no template"),
+            (("--quota", "1", "--unlimited"), "not allowed with"),
+            (("--quota", "1", "--rpm", "-1"), "expected one|whole number"),
             (("--quota", "1", "--description", "x" * 201), "200 characters"),
             ((), "quota"),
         ],

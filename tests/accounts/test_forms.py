@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from django.core.exceptions import ValidationError
 
-from accounts.forms import IssueKeyForm, KeyForm, SetupForm
-from accounts.models import ApiKey
+from accounts.forms.keys import CreditsField, NamesField
+from accounts.forms.setup import SetupForm
 
 GOOD = {"username": "alice", "password": "rather-long-words", "repeat": "rather-long-words"}
 
@@ -38,19 +39,25 @@ def test_spaces_belong_to_a_password():
 
 
 @pytest.mark.parametrize(
-    ("typed", "models"), [("", []), (" , ", []), ("a, *flash* ,b", ["a", "*flash*", "b"])]
+    ("typed", "names"),
+    [("", []), (" , ", []), ("a, *flash* ,b", ["a", "*flash*", "b"]), ("a\nb", ["a", "b"])],
 )
-def test_models_are_a_list_typed_as_text(db, typed, models):
-    form = KeyForm({"models": typed}, instance=ApiKey())
-    assert form.is_valid()
-    assert form.cleaned_data["models"] == models
+def test_names_are_a_list_typed_as_text(typed, names):
+    assert NamesField().clean(typed) == names
 
 
-def test_a_keys_models_are_shown_as_text(db):
-    form = KeyForm(instance=ApiKey(allowed_models=["a", "b"]))
-    assert form.fields["models"].initial == "a, b"
+def test_names_are_shown_as_text():
+    assert NamesField().prepare_value(["a", "b"]) == "a, b"
 
 
-@pytest.mark.parametrize("quota", ["", "0", "-1", "0.0000001", "NaN", "1000000000001"])
-def test_a_key_needs_a_quota(db, quota):
-    assert "quota" in IssueKeyForm({"quota": quota}).errors
+@pytest.mark.parametrize(
+    ("typed", "micros"), [("", None), ("0", 0), ("2.5", 2_500_000), ("0.000001", 1)]
+)
+def test_credits_are_exact(typed, micros):
+    assert CreditsField().clean(typed) == micros
+
+
+@pytest.mark.parametrize("typed", ["-1", "0.0000001", "NaN", "Infinity", "1e13", "ten"])
+def test_what_is_no_amount_is_refused(typed):
+    with pytest.raises(ValidationError):
+        CreditsField().clean(typed)

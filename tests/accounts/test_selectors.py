@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts import selectors, services
 from accounts.models import SetupToken
 from accounts.selectors import KeyRecord, LinkState
+from quotas.terms import Account, Terms
 
 
 def test_a_record_holds_what_the_proxy_asks_for(bob, issue):
@@ -22,13 +23,12 @@ def test_a_record_holds_what_the_proxy_asks_for(bob, issue):
             key_id=row.pk,
             public_id=row.public_id,
             digest=row.digest,
-            balance_id=row.balance_id,
             owner_id=bob.pk,
             owner_role="member",
-            allowed_models=("a", "*b*"),
+            group_id=0,
             is_active=True,
             expires_at=1893456000.0,
-            unlimited=False,
+            terms=(Terms(f"k{row.pk}", Account(row.balance_id), allowed_models=("a", "*b*")),),
             description="Team",
         )
     ]
@@ -38,7 +38,7 @@ def test_a_key_of_nobody_that_never_expires(issue):
     row, _ = issue(quota_micros=None)
     [record] = selectors.principals_by_public_id([row.public_id])
     assert (record.owner_id, record.owner_role, record.expires_at) == (0, "", 0)
-    assert record.unlimited
+    assert record.terms == (Terms(f"k{row.pk}", Account(row.balance_id)),)
 
 
 def test_many_keys_take_one_query(bob, issue, django_assert_num_queries):

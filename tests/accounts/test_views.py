@@ -28,8 +28,13 @@ def test_the_first_operator_is_signed_in_and_shown_the_next_steps(client, url):
     assert answer.context["user"] == User.objects.get(username="alice", role="operator")
     page = answer.content.decode()
     assert "curl -N http://testserver/v1/chat/completions" in page
-    assert reverse("admin:accounts_apikey_add") in page
+    assert reverse("accounts:issue_key") in page
     assert reverse("admin:index") in page
+
+
+def test_the_first_session_is_in_the_list(client, url):
+    client.post(url, ACCOUNT)
+    assert b"this one" in client.get("/account/sessions").content
 
 
 def test_errors_are_shown_and_the_link_stays_open(client, url):
@@ -59,7 +64,7 @@ def test_a_late_link_explains_itself(client, url, alice):
     answer = client.get(url)
     assert answer.status_code == 410
     assert b"already set up" in answer.content
-    assert reverse("admin:login").encode() in answer.content
+    assert reverse("account_login").encode() in answer.content
 
 
 def test_an_old_link_explains_itself(client, url):
@@ -87,7 +92,7 @@ def test_whoever_comes_second_reads_why(client, url, monkeypatch):
 
 
 def test_the_next_steps_are_for_operators(client, bob):
-    assert client.get("/welcome").url.startswith(reverse("admin:login"))
+    assert client.get("/welcome").url.startswith(reverse("account_login"))
     client.force_login(bob)
     assert client.get("/welcome").status_code == 403
 
@@ -100,17 +105,29 @@ def test_the_next_steps_lead_to_the_pool(client, alice):
 
 
 def test_the_way_in_and_out_is_ours(client, bob):
-    page = client.get(reverse("admin:login")).content.decode()
+    page = client.get(reverse("account_login")).content.decode()
     assert "<h1>Sign in</h1>" in page
     assert "Sign out" not in page
-    wrong = client.post(reverse("admin:login"), {"username": "bob", "password": "wrong"})
-    assert "Please enter a correct username and password" in wrong.content.decode()
+    wrong = client.post(reverse("account_login"), {"login": "bob", "password": "wrong"})
+    assert "are not correct" in wrong.content.decode()
     client.force_login(bob)
     assert "Sign out" in client.get("/").content.decode()
-    assert "signed in as bob" in client.get(reverse("admin:login")).content.decode()
     assert client.get("/sign-out").status_code == 405
     assert client.post("/sign-out").url == "/"
     assert "Sign out" not in client.get("/").content.decode()
+
+
+def test_the_administration_has_no_door_of_its_own(client, bob, alice):
+    assert client.post("/admin/login/", {"username": "alice", "password": "rather-long-words"})
+    assert "_auth_user_id" not in client.session
+    assert client.get("/admin/login/?next=/admin/").url == "/account/login?next=/admin/"
+    assert client.get("/admin/").url == "/admin/login/?next=/admin/"
+    client.force_login(bob)
+    refused = client.get("/admin/", follow=True)
+    assert refused.status_code == 403
+    assert b"signed in as bob" in refused.content
+    client.force_login(alice)
+    assert client.get("/admin/").status_code == 200
 
 
 @pytest.mark.parametrize("method", ["put", "delete"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from allauth.account.internal.flows.login import record_authentication
+from allauth.usersessions.models import UserSession
 from django.contrib.auth import login
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import selectors, services
-from accounts.forms import SetupForm
+from accounts.forms.setup import SetupForm
 from accounts.selectors import LinkState
 from gateway.lib.access import operators_only
 from gateway.lib.errors import PermissionDenied
@@ -38,6 +40,9 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
             form.add_error(None, exc)
         else:
             login(request, user)
+            # Setting up a second factor asks whether this was a moment ago.
+            record_authentication(request, user, method="password", username=user.username)
+            UserSession.objects.create_from_request(request)
             return redirect("accounts:welcome")
     return render(request, "accounts/setup.html", {"form": form})
 

@@ -1,0 +1,1 @@
+"""What people fill in, by the pages of accounts/views."""
