@@ -4,49 +4,80 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from fractions import Fraction
+from typing import Any
 
-from channels.db import database_sync_to_async
 from django.db import Error
 from msgspec import Struct
 
-from accounts import keys, selectors
+from accounts import keys
 from accounts.selectors import KeyRecord
 from apiproxy import shaping
+from apiproxy.address import address_of, is_within, neighbourhood
+from apiproxy.lookups import Lookups
+from apiproxy.request import Request
+from apiproxy.strangers import Strangers
 from apiproxy.wire.types import Action, Call, Usage
 from apiproxy.writer import Writer
 from gateway.lib.credits import to_text
-from gateway.lib.errors import AuthenticationFailed, PermissionDenied, QuotaExhausted, Unavailable
+from gateway.lib.errors import (
+    AuthenticationFailed,
+    PermissionDenied,
+    QuotaExhausted,
+    TooManyWrongKeys,
+    Unavailable,
+)
+from gateway.lib.sql import Cursor
 from quotas import pricing
+from quotas.decisions import Refusal
 from quotas.ledger import Booked, Close, Reserve
+from quotas.periods import clock_text, ends_at
+from quotas.terms import WHOSE, Account, Terms
 
 _MAX_CACHED_KEYS = 50_000
-_UNKNOWN_FOR_S = 1.0
+# The feed tells of a new key before this is over.
+_UNKNOWN_FOR_S = 30.0
 _MOST_CANDIDATES = 8
 
+_NO_SUCH_KEY = "this API key does not exist: check that it is whole"
+_NOT_OURS = "this is not an API key of this site: they begin with sk-"
 _HOW_TO_SEND = "send it as Authorization: Bearer, x-goog-api-key, x-api-key or ?key="
 
 
 class Principal(Struct, frozen=True):
-    """Who calls. `balance_id` 0: unlimited, nothing is reserved."""
+    """Who calls, and by what terms: the key's, its owner's and their group's. Without `accounts` nothing is reserved.
+
+    `unused`: the key's days begin with this call.
+    """
 
     key_id: int
-    balance_id: int = 0
     owner_id: int = 0
-    allowed_models: tuple[str, ...] = ()
+    group_id: int = 0
+    terms: tuple[Terms, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    paced: tuple[Terms, ...] = ()
+    """Those of `terms` whose calls have to pass a gate (apiproxy/pacing.py)."""
+    confined: tuple[Terms, ...] = ()
+    """Those that say from where one may call."""
+    unused: bool = False
+    tariff: str = ""
+    price_factor: Fraction = Fraction(1)
 
 
 class Hold(Struct, frozen=True):
     """Credits reserved for one call."""
 
     request_id: str
-    balance_id: int
     reserved_micros: int
-    remaining_micros: int
+    remaining_micros: int | None
+    """None: there is no end to it."""
     price: pricing.Price
+    accounts: tuple[Account, ...] = ()
 
 
 class Outcome(Struct, frozen=True):
@@ -73,13 +104,21 @@ class Admission:
         clock: Callable[[], float],
         prices: Callable[[], pricing.PriceList],
         api_password: str,
+        trusted_proxies: str = "",
+        wrong_keys_per_minute: int = 60,
     ) -> None:
         self._writer = writer
         self._clock = clock
         self._prices = prices
         self._api_password = api_password.encode()
-        self._records: dict[str, KeyRecord] = {}
+        self._trusted_proxies = trusted_proxies
+        self._strangers = Strangers(clock=clock, per_minute=wrong_keys_per_minute)
+        self._records: dict[str, tuple[KeyRecord, Principal]] = {}
         self._unknown: dict[str, float] = {}
+        self._real: dict[str, None] = {}
+        """Public ids of keys that were there when they were last looked up: a change of a key makes nobody a stranger."""
+        self._lookups = Lookups()
+        self._try_ended = asyncio.Event()
         self._guests: dict[str, Principal] = {}
         self._forgotten = 0
 
@@ -105,88 +144,180 @@ class Admission:
             del self._guests[key]
 
     def known(self, presented: str) -> Principal | None:
-        """The caller, when the cache knows the key; raises AuthenticationFailed when it knows better."""
+        """The caller, when this process knows the key; raises AuthenticationFailed when it knows better."""
         public_id = keys.public_id_of(presented)
         if public_id is None:
             return self._by_password(presented)
-        record = self._records.get(public_id)
-        if record is None:
+        cached = self._records.get(public_id)
+        if cached is None:
             if self._unknown.get(public_id, 0.0) > self._clock():
-                raise AuthenticationFailed("this API key does not exist: check that it is whole")
+                raise AuthenticationFailed(_NO_SUCH_KEY)
             return None
-        return self._principal(record, presented)
+        self._check(cached[0], presented)
+        return cached[1]
 
-    async def identify(self, presented: str) -> Principal:
-        """Raises AuthenticationFailed."""
-        if (principal := self.known(presented)) is not None:
-            return principal
-        public_id = keys.public_id_of(presented) or ""
+    async def identify(self, request: Request) -> Principal:
+        """Raises AuthenticationFailed; PermissionDenied, when the key may not be used from here; TooManyWrongKeys, when this address
+        tried too many that do not exist."""
+        presented = request.api_key()
+        principal = self.known(presented)
+        if principal is None:
+            address = neighbourhood(address_of(request, self._trusted_proxies))
+            principal = await self._look_up(presented, address)
+        if principal.confined:
+            self._check_address(principal, request)
+        return principal
+
+    async def _look_up(self, presented: str, address: str) -> Principal:
+        """What this process does not know, or not any more."""
+        public_id = keys.public_id_of(presented)
         forgotten = self._forgotten
+        if public_id in self._real:
+            record = await self._find(public_id)
+        else:
+            record = await self._try(public_id, address)
+        # Else some key changed while this one was read, and it may have been this one.
+        fresh = forgotten == self._forgotten
+        if public_id is None:
+            raise AuthenticationFailed(_NOT_OURS)
+        if record is None:
+            self._real.pop(public_id, None)
+            if fresh:
+                _make_place(self._unknown)
+                self._unknown[public_id] = self._clock() + _UNKNOWN_FOR_S
+            raise AuthenticationFailed(_NO_SUCH_KEY)
+        principal = _principal(record)
+        if fresh:
+            _make_place(self._records)
+            self._records[public_id] = record, principal
+        _make_place(self._real)
+        self._real[public_id] = None
+        self._check(record, presented)
+        return principal
+
+    async def _try(self, public_id: str | None, address: str) -> KeyRecord | None:
+        """A stranger's key: for each address only so many that turn out wrong. None for one that is no key of ours at all."""
+        while not self._strangers.begin(address):
+            if wait_s := self._strangers.wait_s(address):
+                raise TooManyWrongKeys(
+                    "too many wrong API keys came from your address: check the key, then try again in "
+                    f"{math.ceil(wait_s)} s",
+                    retry_after_s=wait_s,
+                )
+            # Others of this address are being looked up, and may turn out to be right.
+            await self._try_ended.wait()
+        wrong = public_id is None
         try:
-            records = await database_sync_to_async(selectors.principals_by_public_id)([public_id])
+            record = None if public_id is None else await self._find(public_id)
+            wrong = record is None
+            return record
+        finally:
+            self._strangers.end(address, wrong=wrong)
+            ended, self._try_ended = self._try_ended, asyncio.Event()
+            ended.set()
+
+    async def _find(self, public_id: str) -> KeyRecord | None:
+        try:
+            return await self._lookups.find(public_id)
         except Error as exc:
             raise Unavailable(
                 "the database of this site does not answer: try again", retry_after_s=5
             ) from exc
-        if not records:
-            if len(self._unknown) >= _MAX_CACHED_KEYS:
-                self._unknown.clear()
-            self._unknown[public_id] = self._clock() + _UNKNOWN_FOR_S
-            raise AuthenticationFailed("this API key does not exist: check that it is whole")
-        if len(self._records) >= _MAX_CACHED_KEYS:
-            self._records.clear()
-        if forgotten == self._forgotten:
-            # Else some key changed while this one was read, and it may have been this one.
-            self._records[public_id] = records[0]
-        return self._principal(records[0], presented)
 
-    def permit(self, principal: Principal, call: Call) -> None:
-        """Raises PermissionDenied when the key does not cover the model."""
-        allowed = principal.allowed_models
-        if allowed and not any(fnmatchcase(call.model.id, pattern) for pattern in allowed):
-            raise PermissionDenied(
-                f"this key may not use {call.model.id}: it covers {', '.join(allowed)}",
-                param="model",
-            )
+    def _check_address(self, principal: Principal, request: Request) -> None:
+        address = address_of(request, self._trusted_proxies)
+        for terms in principal.confined:
+            if not is_within(address, terms.allowed_networks):
+                raise PermissionDenied(
+                    f"{WHOSE[terms.scope[0]]} may not be used from your address, {address}: "
+                    "the operator of this site can allow it"
+                )
+
+    def permit(self, principal: Principal, call: Call, dialect: str) -> None:
+        """Raises PermissionDenied when the model or the dialect is not covered."""
+        for terms in principal.terms:
+            whose = WHOSE[terms.scope[0]]
+            dialects = terms.allowed_dialects
+            if dialects and dialect.partition("-")[0] not in dialects:
+                raise PermissionDenied(
+                    f"{whose} may not call in this dialect: allowed are {', '.join(dialects)}"
+                )
+            allowed = terms.allowed_models
+            if allowed and not any(fnmatchcase(call.model.id, pattern) for pattern in allowed):
+                raise PermissionDenied(
+                    f"{whose} may not use {call.model.id}: allowed are {', '.join(allowed)}",
+                    param="model",
+                )
 
     async def reserve(self, principal: Principal, call: Call, body_bytes: int) -> Hold | None:
         """Reserve the estimate; None when the caller is unlimited. Raises QuotaExhausted, LedgerUnavailable."""
-        if not principal.balance_id:
+        if not principal.accounts:
             return None
-        price = self._prices().of(call.model.id, shaping.features(call))
+        price = self._prices().of(
+            call.model.id, shaping.features(call), principal.tariff, principal.price_factor
+        )
         amount = estimate_of(price, call, body_bytes)
         request_id = call.head.request_id
-        waiting = self._writer.reserve(Reserve(request_id, principal.balance_id, amount))
+        waiting = self._writer.reserve(Reserve(request_id, principal.accounts, amount))
         try:
             booked = await waiting
         except BaseException:
             # The caller left, or the database's word was lost on the way: whatever was reserved goes back.
-            self._writer.close(
-                Close(request_id, principal.balance_id, 0, "given up while reserving")
-            )
+            self._writer.close(Close(request_id, 0, "given up while reserving"))
             raise
         if not booked.accepted:
-            raise QuotaExhausted(
-                f"the quota of this key does not cover this call of {to_text(amount)} credits: "
+            raise self._exhausted(principal, amount, booked.refusal)
+        return Hold(request_id, amount, booked.remaining_micros, price, principal.accounts)
+
+    def _exhausted(
+        self, principal: Principal, amount: int, refusal: Refusal | None
+    ) -> QuotaExhausted:
+        """Whose credits are used up, and when there will be more."""
+        needed = f"this call of {to_text(amount)} credits"
+        found = [
+            terms
+            for terms in principal.terms
+            if refusal and terms.account and terms.account.balance_id == refusal.balance_id
+        ]
+        if refusal is None or not found:
+            return QuotaExhausted(
+                f"the quota of this key does not cover {needed}: ask the operator of this site for more"
+            )
+        account, whose = found[0].account, WHOSE[found[0].scope[0]]
+        left = to_text(refusal.left_micros)
+        if refusal.limit == "total" or account is None:
+            return QuotaExhausted(
+                f"the quota of {whose} does not cover {needed}, {left} are left: "
                 "ask the operator of this site for more"
             )
-        return Hold(request_id, principal.balance_id, amount, booked.remaining_micros, price)
+        resets_at = ends_at(refusal.limit, refusal.day, account.time_zone)
+        return QuotaExhausted(
+            f"the credits of {whose} for this {refusal.limit} do not cover {needed}, {left} are left: "
+            f"there are more from {clock_text(resets_at, account.time_zone)} on",
+            retry_after_s=max(resets_at - self._clock(), 1.0),
+        )
 
-    def settle(self, hold: Hold, outcome: Outcome) -> asyncio.Future[Booked]:
+    def settle(
+        self,
+        hold: Hold,
+        outcome: Outcome,
+        also: Callable[[Cursor], bool] | None = None,
+    ) -> asyncio.Future[Booked]:
         """Charge what the outcome costs and give the rest back; booked even when nobody awaits it.
 
         Nothing delivered, nothing charged. A call broken off by the upstream or by us costs the tokens that were
-        delivered, and nothing of the price per call.
+        delivered, and nothing of the price per call. `also`: see Close.
         """
         charge = charge_of(hold.price, outcome)
         reason = outcome.reason
         if charge and hold.price.features:
             # As much as an entry of the ledger holds.
             reason = f"{reason} ({hold.price.features})"[:200]
-        return self._writer.close(Close(hold.request_id, hold.balance_id, charge, reason))
+        return self._writer.close(Close(hold.request_id, charge, reason, also, hold.accounts))
 
-    def _principal(self, record: KeyRecord, presented: str) -> Principal:
-        if not keys.matches(presented, record.digest):
+    def _check(self, record: KeyRecord, presented: str) -> None:
+        """Raises AuthenticationFailed."""
+        if not keys.matches(presented, record.digest) and not self._rotated(presented, record):
             raise AuthenticationFailed("this API key is wrong: check that it is whole")
         if not record.is_active:
             raise AuthenticationFailed(
@@ -194,21 +325,43 @@ class Admission:
             )
         if record.expires_at and record.expires_at <= self._clock():
             raise AuthenticationFailed("this API key has expired: ask for a new one")
-        return Principal(
-            key_id=record.key_id,
-            balance_id=0 if record.unlimited else record.balance_id,
-            owner_id=record.owner_id,
-            allowed_models=record.allowed_models,
+
+    def _rotated(self, presented: str, record: KeyRecord) -> bool:
+        """Whether it is the secret from before the last rotation, which still works for a while."""
+        return self._clock() < record.previous_until and keys.matches(
+            presented, record.previous_digest
         )
 
-    def _by_password(self, presented: str) -> Principal:
+    def _by_password(self, presented: str) -> Principal | None:
         if self._api_password and hmac.compare_digest(presented.encode(), self._api_password):
             return UNLIMITED
         if (guest := self._guests.get(presented)) is not None:
             return guest
         if not presented:
             raise AuthenticationFailed(f"this call has no API key: {_HOW_TO_SEND}")
-        raise AuthenticationFailed("this is not an API key of this site: they begin with sk-")
+        if self._api_password:
+            return None  # a guess, for all we know
+        raise AuthenticationFailed(_NOT_OURS)
+
+
+def _make_place(cached: dict[str, Any]) -> None:
+    if len(cached) >= _MAX_CACHED_KEYS:
+        cached.clear()
+
+
+def _principal(record: KeyRecord) -> Principal:
+    return Principal(
+        key_id=record.key_id,
+        owner_id=record.owner_id,
+        group_id=record.group_id,
+        terms=record.terms,
+        accounts=tuple(terms.account for terms in record.terms if terms.account),
+        paced=tuple(terms for terms in record.terms if terms.paced),
+        confined=tuple(terms for terms in record.terms if terms.allowed_networks),
+        unused=record.unused,
+        tariff=record.tariff,
+        price_factor=record.price_factor,
+    )
 
 
 def estimate_of(price: pricing.Price, call: Call, body_bytes: int) -> int:

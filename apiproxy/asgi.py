@@ -38,7 +38,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-PREFIXES = ("/v1/", "/v1beta/", "/gemini/v1beta/")
+PREFIXES = ("/v1/", "/v1beta/", "/gemini/v1beta/", "/dashboard/billing/")
 
 # Most calls are over before it pays to listen for a client that leaves.
 _LISTEN_AFTER_S = 0.25
@@ -132,7 +132,7 @@ def _too_large(max_bytes: int) -> BodyTooLarge:
 
 
 def _error_reply(request: Request, error: GatewayError) -> Reply:
-    headers: Headers = [JSON]
+    headers: Headers = [JSON, *error.headers]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(math.ceil(error.retry_after_s), 1)))
     if isinstance(error, QuotaExhausted):
@@ -176,7 +176,8 @@ class _Outlet:
 
     async def stream(self, reply: StreamReply) -> None:
         """Raises the GatewayError of a stream that failed before its head went out."""
-        self._head = [*reply.headers, self._request_id, _CORS]
+        # Composed when it goes out: what a call that waits for its turn has left is known by then.
+        self._head = reply.headers
         self._keepalive_s = min(self._keepalive_s, reply.keepalive_s)
         loop = asyncio.get_running_loop()
         self._last_write = loop.time()
@@ -206,10 +207,15 @@ class _Outlet:
         self._busy = True
         if not self.committed:
             self.committed = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": self._head})
+            await self._send(
+                {"type": "http.response.start", "status": 200, "headers": self._whole_head()}
+            )
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         self._last_write = loop.time()
         self._busy = False
+
+    def _whole_head(self) -> Headers:
+        return [*self._head, self._request_id, _CORS]
 
     def _tick(self, loop: asyncio.AbstractEventLoop, keepalive: bytes) -> None:
         wait = self._last_write + self._keepalive_s - loop.time()
@@ -224,7 +230,7 @@ class _Outlet:
             if not self.committed:
                 self.committed = True
                 await self._send(
-                    {"type": "http.response.start", "status": 200, "headers": self._head}
+                    {"type": "http.response.start", "status": 200, "headers": self._whole_head()}
                 )
             await self._send({"type": "http.response.body", "body": keepalive, "more_body": True})
             self._last_write = loop.time()

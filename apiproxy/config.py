@@ -41,6 +41,11 @@ class ProxyConfig(Struct, frozen=True):
     fetch_timeout_s: float
     feed_interval_s: float
     beat_s: float
+    holder_lease_s: float
+    idempotency_keep_bytes: int
+    limit_wait_s: float
+    limit_queue_length: int
+    wrong_keys_per_minute: int
     redis_url: str
 
     def __repr__(self) -> str:
@@ -91,5 +96,10 @@ def from_settings() -> ProxyConfig:
         feed_interval_s=settings.FEED_INTERVAL_S,
         # Several beats fit into a lease: one that comes late is not a death.
         beat_s=min(5.0, settings.HOLDER_LEASE_S / 4),
+        holder_lease_s=settings.HOLDER_LEASE_S,
+        idempotency_keep_bytes=settings.IDEMPOTENCY_KEEP_BYTES,
+        limit_wait_s=settings.LIMIT_WAIT_S,
+        limit_queue_length=settings.LIMIT_QUEUE_LENGTH,
+        wrong_keys_per_minute=settings.WRONG_KEYS_PER_MINUTE,
         redis_url=settings.REDIS_URL,
     )

@@ -31,6 +31,8 @@ Answer = Reply | StreamReply
 # Deeper than any real request, and well within what every encoder on the way takes.
 _MAX_DEPTH = 200
 
+_IDEMPOTENCY_KEY = b"idempotency-key"
+
 _GEMINI_METHODS = frozenset(
     {"generateContent", "streamGenerateContent", "countTokens"}
     | {"embedContent", "batchEmbedContents"}
@@ -84,7 +86,7 @@ async def create_response(runtime: Runtime, request: Request) -> Answer:
 
 async def stored_response(runtime: Runtime, request: Request, response_id: str) -> Reply:
     """GET and DELETE of one response."""
-    principal = await runtime.admission.identify(request.api_key())
+    principal = await runtime.admission.identify(request)
     if request.method == "DELETE":
         await runtime.kept.delete(principal.key_id, response_id)
         return _json_reply({"id": response_id, "object": "response", "deleted": True})
@@ -95,14 +97,14 @@ async def stored_response(runtime: Runtime, request: Request, response_id: str) 
 
 
 async def response_input(runtime: Runtime, request: Request, response_id: str) -> Reply:
-    principal = await runtime.admission.identify(request.api_key())
+    principal = await runtime.admission.identify(request)
     stored = await runtime.kept.find(principal.key_id, response_id)
     items = stored.listed_input()
     return _json_reply(openai_responses_stored.item_list(items, request.query))
 
 
 async def cancel_response(runtime: Runtime, request: Request, response_id: str) -> Reply:
-    principal = await runtime.admission.identify(request.api_key())
+    principal = await runtime.admission.identify(request)
     await runtime.kept.find(principal.key_id, response_id)
     raise InvalidRequest("only background responses can be cancelled: close the connection instead")
 
@@ -140,7 +142,7 @@ async def gemini_method(runtime: Runtime, request: Request, model: str, method: 
 
 
 async def list_models(runtime: Runtime, request: Request, dialect: str) -> Reply:
-    await runtime.admission.identify(request.api_key())
+    await runtime.admission.identify(request)
     models = runtime.feed.catalogue.listed(with_variants=_with_variants(runtime, request))
     if dialect == "gemini":
         page_size, token = request.query.get("pageSize", ""), request.query.get("pageToken", "")
@@ -157,7 +159,7 @@ def _with_variants(runtime: Runtime, request: Request) -> bool:
 
 
 async def get_model(runtime: Runtime, request: Request, dialect: str, name: str) -> Reply:
-    await runtime.admission.identify(request.api_key())
+    await runtime.admission.identify(request)
     model = runtime.feed.catalogue.resolve(name)
     if dialect == "gemini":
         return _json_reply(models_list.gemini_model(model))
@@ -190,9 +192,10 @@ async def serve(
     service = Service(runtime, trace, request)
     try:
         admission = runtime.admission
-        key = request.api_key()
-        principal = admission.known(key) or await admission.identify(key)
+        principal = await admission.identify(request)
         trace.key_id = principal.key_id or None
+        trace.owner_id, trace.group_id = principal.owner_id or None, principal.group_id or None
+        trace.tariff = principal.tariff
         body = await request.read_body()
         given = _object(body) if read is None else read(body)
         size_bytes = len(body)
@@ -201,8 +204,10 @@ async def serve(
         dialect, call = parse(given, head)
         capabilities.check(call)
         service.admit(principal, call, dialect)
-        admission.permit(principal, call)
-        await service.reserve(size_bytes)
+        admission.permit(principal, call, dialect)
+        if _IDEMPOTENCY_KEY in request.headers and (known := await service.claim(body)):
+            return known
+        await service.enter(size_bytes)
         renders: Dialect = DIALECTS[dialect]
         if call.stream:
             return service.stream(renders)

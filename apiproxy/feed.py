@@ -24,10 +24,10 @@ from credentials.caps import next_upstream_midnight, upstream_day
 from credentials.selectors import CredentialSnapshot, ModelStateSnapshot, spent_ids
 from credentials.services.permits import report_draining
 from credentials.states import RESTING, State
-from gateway.lib import nudge
+from gateway.lib import nudge, site_settings
 from gateway.lib.tasks import spawn
 from quotas import services as quota_services
-from quotas.pricing import PriceList
+from quotas.pricing import PriceBook, PriceList
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +67,15 @@ class Feed:
         """What the database knows of this process."""
         self._tasks: list[asyncio.Task[Any]] = []
         self.catalogue = Catalogue([])
-        self.prices = PriceList([])
+        self._book = PriceBook()
         self.rules: tuple[Rule, ...] = ()
         self.on_keys_changed: Callable[[list[str]], None] = lambda public_ids: None
+        self.on_settings_changed: Callable[[], None] = lambda: None
+
+    @property
+    def prices(self) -> PriceList:
+        """As they stand at this moment."""
+        return self._book.at(self._clock())
 
     async def start(self) -> None:
         """The first reading must succeed: a process that knows nothing serves nobody."""
@@ -114,9 +120,12 @@ class Feed:
         if changes.catalogue is not None:
             self.catalogue = changes.catalogue
         if changes.prices is not None:
-            self.prices = changes.prices
+            self._book = changes.prices
         if changes.rules is not None:
             self.rules = changes.rules
+        if changes.settings is not None:
+            site_settings.apply(changes.settings)
+            self.on_settings_changed()
         for credential_id in changes.unreadable:
             self._pool.remove(credential_id)
         for start in range(0, len(changes.credentials), _SLICE):

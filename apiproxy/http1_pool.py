@@ -110,6 +110,11 @@ class Http1Client:
             self._targets[method, url, proxy] = known = Target(method, url, way)
         return known
 
+    def use_proxy(self, url: str) -> None:
+        """The site's own from now on. Idle connections of the old way end by their age."""
+        self._proxy = Proxy(url, "this site") if url else None
+        self._targets.clear()
+
     def _own_proxy(self, url: str) -> Proxy:
         known = self._proxies.get(url)
         if known is None:

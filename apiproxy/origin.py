@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Collection
 
 from django.http.request import split_domain_port, validate_host
 
+from apiproxy.address import is_trusted
 from apiproxy.request import Request
 from gateway.lib.errors import InvalidRequest
 
 _HOST = re.compile(r"[\w.-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", re.ASCII)
-_EVERYBODY = "*"
 
 
 def origin_of(
@@ -32,20 +31,6 @@ def origin_of(
 
 def _scheme_of(request: Request, trusted_proxies: str) -> str:
     forwarded = request.headers.get(b"x-forwarded-proto", b"").decode("latin-1")
-    if forwarded in ("http", "https") and _is_trusted(request.peer, trusted_proxies):
+    if forwarded in ("http", "https") and is_trusted(request.peer, trusted_proxies):
         return forwarded
     return request.scheme
-
-
-def _is_trusted(peer: str, trusted_proxies: str) -> bool:
-    for entry in map(str.strip, trusted_proxies.split(",")):
-        if entry == _EVERYBODY:
-            return True
-        try:
-            if ipaddress.ip_address(peer) in ipaddress.ip_network(entry, strict=False):
-                return True
-        except ValueError:
-            # A socket's path, or nobody: uvicorn takes such entries as well.
-            if entry and entry == peer:
-                return True
-    return False

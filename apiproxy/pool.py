@@ -99,6 +99,11 @@ class Pool:
 
     # What is known of the credentials
 
+    def rotate_after(self, calls: int) -> None:
+        """As `calls_per_rotation`, from the next call on."""
+        self._calls_per_rotation = calls
+        self._rotations.clear()
+
     def put(self, credential: Credential, *, caps: Caps = NO_CAPS, login: str = "") -> None:
         """Add a credential, or take its new token, weight, caps; calls in flight keep the old one. `login`: the same for
         those that draw on the quota of one account."""

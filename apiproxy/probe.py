@@ -42,7 +42,7 @@ _VERDICTS = {
     "client": "refuses the probe",
 }
 UNREACHABLE = "unreachable"
-_TODO = {
+_WHAT_TO_DO = {
     "location": (
         "Google does not serve the place this server's calls come from: let them go out elsewhere (PROXY, or a proxy of "
         "this credential)."
@@ -159,4 +159,4 @@ def _todo(verdict: Verdict) -> str:
     kind = verdict.kind if verdict.kind in _VERDICTS else UNREACHABLE
     known = explain("needs_attention", verdict.reason)
     general = explain("needs_attention")
-    return known.todo if known is not general else _TODO.get(kind, verdict.message)
+    return known.todo if known is not general else _WHAT_TO_DO.get(kind, verdict.message)

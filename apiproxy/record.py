@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
+from django.db import Error, connection
 from msgspec import Struct
 
 from accounts.services import mark_keys_used
@@ -19,8 +20,10 @@ from apiproxy.wire.types import Fault, Verdict
 from apiproxy.writer import Writer
 from credentials.services import apply_verdicts
 from credentials.states import StateMove, event_of
-from gateway.lib.errors import AuthenticationFailed
+from gateway.lib.errors import AuthenticationFailed, TooManyWrongKeys
 from gateway.lib.sql import batch, insert_many
+
+logger = logging.getLogger(__name__)
 
 
 class Judgement(Struct, frozen=True, eq=False):
@@ -35,11 +38,17 @@ _COLUMNS = (
     "request_id",
     "at",
     "key_id",
+    "owner_id",
+    "group_id",
     "credential_id",
     "dialect",
     "action",
     "model",
     "requested_model",
+    "features",
+    "tariff",
+    "answers",
+    "broken",
     "provider",
     "stream",
     "status",
@@ -53,9 +62,11 @@ _COLUMNS = (
     "thinking_tokens",
     "cost_micros",
     "first_byte_ms",
+    "waited_ms",
     "duration_ms",
 )
 
+_STRANGERS = frozenset({AuthenticationFailed.code, TooManyWrongKeys.code})
 _STRANGERS_A_SECOND = 20
 # A body may hold a million things that mean nothing here.
 _MOST_NOTES = 100
@@ -73,7 +84,7 @@ class Recorder:
         """Those it has since the feed last began to read."""
 
     def finished(self, trace: Trace) -> None:
-        if trace.error_code != AuthenticationFailed.code or self._takes_stranger(trace.started_at):
+        if trace.error_code not in _STRANGERS or self._takes_stranger(trace.started_at):
             self._writer.behind(write_requests, trace)
 
     def _takes_stranger(self, at: float) -> bool:
@@ -137,7 +148,11 @@ def write_requests(traces: list[Trace]) -> None:
         insert_many(cursor, _TABLE, _COLUMNS, [_row(trace) for trace in traces])
         tally.write(cursor, traces)
     if used := {trace.key_id for trace in traces if trace.key_id}:
-        mark_keys_used(key_ids=used, at=datetime.now(UTC))
+        try:
+            mark_keys_used(key_ids=used, at=datetime.now(UTC))
+        except Error as exc:
+            # The batch is committed: whoever heard of a failure would write it once more.
+            logger.warning("when %d keys were used last could not be noted: %s", len(used), exc)
 
 
 def _row(trace: Trace) -> tuple[Any, ...]:
@@ -146,11 +161,17 @@ def _row(trace: Trace) -> tuple[Any, ...]:
         trace.request_id,
         connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(trace.started_at, UTC)),
         trace.key_id,
+        trace.owner_id,
+        trace.group_id,
         trace.credential_id,
         trace.dialect,
         trace.action,
         trace.model[:200],
         storable(trace.requested_model)[:200],
+        ",".join(trace.features)[:200],
+        trace.tariff,
+        trace.answers,
+        trace.broken,
         trace.provider,
         trace.stream,
         trace.status,
@@ -164,5 +185,6 @@ def _row(trace: Trace) -> tuple[Any, ...]:
         usage.thinking_tokens,
         trace.cost_micros,
         trace.first_byte_ms,
+        trace.waited_ms,
         trace.duration_ms,
     )

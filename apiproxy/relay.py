@@ -90,6 +90,11 @@ class Relay:
         )
         """(provider, model) that knew no JSON Schema a while ago: its fields are not tried there on every call."""
 
+    def configure(self, config: ProxyConfig) -> None:
+        """For the attempts from now on."""
+        self._config = config
+        self._book = Rulebook(self._known_rules, config.auto_ban_statuses)
+
     async def open(self, call: Call, trace: Trace) -> Opened:
         """The answer with its first content. Raises the GatewayError that fits the last verdict."""
         tried: set[int] = set()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from apiproxy import endpoints, image_endpoints
+from apiproxy import balance_endpoints, endpoints, image_endpoints
 from apiproxy.endpoints import Answer
 from apiproxy.request import Headers, Reply, Request
 from apiproxy.runtime import Runtime
@@ -33,6 +33,18 @@ _POSTS = {
     "/v1/responses": Route("openai-responses", endpoints.create_response),
     "/v1/messages": Route("anthropic-messages", endpoints.create_message),
     "/v1/messages/count_tokens": Route("anthropic-messages", endpoints.count_message_tokens),
+}
+# Clients ask for these with and without the /v1 of their base URL.
+_BALANCES: dict[str, Endpoint] = {
+    "/v1/key": balance_endpoints.key,
+    **{
+        f"{prefix}/dashboard/billing/{name}": endpoint
+        for prefix in ("/v1", "")
+        for name, endpoint in (
+            ("subscription", balance_endpoints.subscription),
+            ("usage", balance_endpoints.usage),
+        )
+    },
 }
 _PATHS_OF_RESPONSES = re.compile(r"/v1/responses/([^/]+)(/input_items|/cancel)?")
 _PATHS_OF_MODELS = re.compile(r"(/v1|/v1beta|/gemini/v1beta)/models(?:/(.+))?", re.DOTALL)
@@ -61,6 +73,10 @@ async def answer(live: Runtime, request: Request) -> Answer:
         return await _models(live, request, found[2] or "")
     if (found := _PATHS_OF_RESPONSES.fullmatch(path)) is not None:
         return await _response(live, request, found[1], found[2] or "")
+    if (balance := _BALANCES.get(path)) is not None:
+        if method != "GET":
+            raise MethodNotAllowed(f"GET {path}")
+        return await balance(live, request)
     raise UnknownRoute(f"there is no {path} here")
 
 

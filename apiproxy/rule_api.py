@@ -31,6 +31,7 @@ class Rules(viewsets.ModelViewSet[VerdictRule]):
     """What this site makes of upstream errors, before the built-in judgement's takes effect."""
 
     permission_classes = (IsSteward,)
+    scope = "rules"
     queryset = VerdictRule.objects.all()
     serializer_class = RuleSerializer
     pagination_class = None
@@ -99,6 +100,7 @@ class UpstreamErrors(generics.ListAPIView[UpstreamError]):
     """Failed attempts, newest first: the last five thousand, without secrets."""
 
     permission_classes = (IsSteward,)
+    scope = "rules"
     queryset = UpstreamError.objects.order_by("-pk")
     serializer_class = UpstreamErrorSerializer
     pagination_class = Pages

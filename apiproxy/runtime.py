@@ -12,8 +12,10 @@ from apiproxy.admission import Admission
 from apiproxy.config import ProxyConfig
 from apiproxy.feed import Feed
 from apiproxy.gallery import Gallery
+from apiproxy.idempotency import Idempotency
 from apiproxy.kept import KeptResponses
 from apiproxy.media import Media
+from apiproxy.pacing import Pacing
 from apiproxy.permits import SharedPermits
 from apiproxy.pool import Pool
 from apiproxy.providers import PROVIDERS
@@ -57,8 +59,24 @@ class Runtime:
             clock=time.time,
             prices=lambda: self.feed.prices,
             api_password=config.api_password,
+            trusted_proxies=config.trusted_proxies,
+            wrong_keys_per_minute=config.wrong_keys_per_minute,
+        )
+        self.pacing = Pacing(
+            writer=self.writer,
+            clock=time.time,
+            redis_url=config.redis_url,
+            wait_s=config.limit_wait_s,
+            most_waiting=config.limit_queue_length,
+        )
+        self.idempotency = Idempotency(
+            writer=self.writer,
+            holder_id=self.holder_id,
+            lease_s=config.holder_lease_s,
+            keep_bytes=config.idempotency_keep_bytes,
         )
         self.feed.on_keys_changed = self.admission.forget
+        self.feed.on_settings_changed = self._take_settings
         self.relay = Relay(
             config=config,
             clock=time.time,
@@ -71,6 +89,17 @@ class Runtime:
             permits=SharedPermits(writer=self.writer, clock=time.time),
         )
 
+    def _take_settings(self) -> None:
+        """An operator changed some. Calls under way keep what they read; what was built at the start stays as it is."""
+        config = configuration.from_settings()
+        if config == self.config:
+            return
+        self.config = config
+        self.relay.configure(config)
+        self.pool.rotate_after(config.calls_per_rotation)
+        self.transport.use_proxy(config.upstream_proxy)
+        self.pacing.configure(wait_s=config.limit_wait_s, most_waiting=config.limit_queue_length)
+
     async def start(self) -> None:
         self.writer.start()
         self.signatures.start()
@@ -81,6 +110,7 @@ class Runtime:
         await self.feed.stop()
         await self.transport.stop()
         await self.signatures.stop()
+        await self.pacing.stop()
         await self.writer.stop()
         await self.feed.leave()
 

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from apiproxy.models import UpstreamError, VerdictRule
+from apiproxy.models import RequestLog, UpstreamError, VerdictRule
 from credentials.models import Provider
 
 
@@ -42,11 +42,22 @@ class RequestSerializer(serializers.Serializer[Any]):
     request_id = serializers.CharField()
     at = serializers.DateTimeField()
     key_id = serializers.IntegerField(allow_null=True)
+    owner_id = serializers.IntegerField(allow_null=True)
+    group_id = serializers.IntegerField(allow_null=True)
+    credential_id = serializers.IntegerField(allow_null=True)
+    provider = serializers.CharField()
     dialect = serializers.CharField()
     action = serializers.CharField()
     model = serializers.CharField()
     requested_model = serializers.CharField(
         help_text="As the client wrote it: with variants, or an alias."
+    )
+    features = serializers.SerializerMethodField(
+        help_text="What its price is multiplied for, such as search."
+    )
+    tariff = serializers.CharField(help_text="The price list; empty: everybody's.")
+    broken = serializers.BooleanField(
+        help_text="The answer broke off half-way: its tokens alone were charged."
     )
     stream = serializers.BooleanField()
     status = serializers.IntegerField()
@@ -60,8 +71,12 @@ class RequestSerializer(serializers.Serializer[Any]):
     thinking_tokens = serializers.IntegerField()
     cost_micros = serializers.IntegerField()
     first_byte_ms = serializers.IntegerField(allow_null=True)
+    waited_ms = serializers.IntegerField(help_text="In the queue of a limit.")
     duration_ms = serializers.IntegerField()
     receipt = ReceiptSerializer(allow_null=True)
+
+    def get_features(self, log: RequestLog) -> list[str]:
+        return [name for name in log.features.split(",") if name]
 
 
 @extend_schema_serializer(

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncGenerator
+from time import perf_counter, time
 from typing import Any
 
 from apiproxy import signatures
 from apiproxy.admission import Principal
 from apiproxy.dialects.base import Dialect, StreamRenderer
+from apiproxy.idempotency import Claim, Recording, Replay
 from apiproxy.opening import open_answer
 from apiproxy.origin import origin_of
-from apiproxy.request import JSON, Reply, Request, StreamReply
+from apiproxy.rate_headers import of_refused
+from apiproxy.request import JSON, Headers, Reply, Request, StreamReply
 from apiproxy.runtime import Runtime
 from apiproxy.settlement import Settlement
-from apiproxy.shaping import shape
+from apiproxy.shaping import features, shape
 from apiproxy.source import Source
 from apiproxy.trace import Trace
+from apiproxy.waiting import TooFast
 from apiproxy.wire.thoughts import without_thoughts
 from apiproxy.wire.types import Action, Call, Kept
 from apiproxy.wire.usage import delivers, draws
 from gateway.lib.errors import GatewayError
+from quotas.limiter import Refused, Take
 
 Json = dict[str, Any]
 
@@ -31,14 +36,17 @@ _LINKING = frozenset({"openai-chat", "anthropic-messages"})
 
 class Service:
     __slots__ = (
+        "_body_bytes",
         "_call",
         "_native",
         "_origin",
         "_principal",
+        "_recorded",
         "_request",
         "_runtime",
         "_settlement",
         "_trace",
+        "_turn",
     )
 
     def __init__(self, runtime: Runtime, trace: Trace, request: Request) -> None:
@@ -49,6 +57,11 @@ class Service:
         self._call: Call
         self._native = False
         self._origin = ""
+        self._body_bytes = 0
+        self._turn: tuple[Take, Refused] | None = None
+        """What it has to wait for before it is admitted."""
+        self._recorded: Recording | None = None
+        """The answer, for repeats with the same Idempotency-Key."""
         self._settlement = Settlement(runtime, trace)
 
     def admit(self, principal: Principal, call: Call, dialect: str) -> None:
@@ -65,12 +78,58 @@ class Service:
         trace.action = call.action.value
         trace.model = call.model.id
         trace.requested_model = call.requested_model
+        trace.features = features(call)
         trace.stream = call.stream
         trace.dropped = call.dropped
 
-    async def reserve(self, body_bytes: int) -> None:
-        """Raises QuotaExhausted, LedgerUnavailable."""
+    async def claim(self, body: bytes) -> Reply | None:
+        """With an Idempotency-Key: the answer, where the call was made before; else this one has the key now. Raises what
+        `Idempotency.begin` does."""
+        if self._call.action is Action.COUNT_TOKENS:
+            return None
+        found = await self._runtime.idempotency.begin(self._request, self._principal.key_id, body)
+        if isinstance(found, Claim):
+            self._settlement.claimed(found)
+            self._recorded = self._runtime.idempotency.recording()
+        if not isinstance(found, Replay):
+            return None
+        self._trace.dropped.append(f"Idempotency-Key: this is the answer of {found.request_id}")
+        self._settlement.first_byte()
+        await self._settlement.answered()
+        return Reply(200, found.headers(), found.body)
+
+    async def enter(self, body_bytes: int) -> None:
+        """Pass the limits and reserve. A stream that has to wait for its turn does so later, while its client is kept waiting with
+        signs of life. Raises RateLimited, QuotaExhausted, LedgerUnavailable."""
+        self._body_bytes = body_bytes
+        if self._principal.paced:
+            take = Take(self._trace.request_id, self._principal.paced, body_bytes // 4)
+            passed = await self._runtime.pacing.take(take)
+            if isinstance(passed, Refused):
+                self._turn = take, passed
+                if not self._call.stream:
+                    await self._wait_for_turn()
+                return
+            self._settlement.passed(passed)
         await self._settlement.reserve(self._principal, self._call, body_bytes)
+
+    async def _wait_for_turn(self) -> None:
+        if self._turn is None:
+            return
+        (take, refused), self._turn = self._turn, None
+        principal = self._principal
+        began = perf_counter()
+        try:
+            ticket = await self._runtime.pacing.wait(
+                take, principal.owner_id or f"k{principal.key_id}", refused
+            )
+        except TooFast as error:
+            error.headers += of_refused(error.refused, self._trace.dialect, time())
+            raise
+        finally:
+            self._trace.waited_ms = int((perf_counter() - began) * 1000)
+        self._settlement.passed(ticket)
+        await self._settlement.reserve(principal, self._call, self._body_bytes)
 
     async def whole(self, dialect: Dialect) -> Reply:
         await self._prepare()
@@ -88,23 +147,33 @@ class Service:
         self._count_answers(replies)
         if self._call.kept is not None:
             await self._keep(self._call.kept)
+        if self._recorded is not None:
+            self._recorded.add(body)
+            self._settlement.keep(await self._recorded.sealed([JSON]))
         await self._settlement.answered()
         return Reply(200, [JSON, *self._settlement.headers()], body)
 
     def stream(self, dialect: Dialect) -> StreamReply:
         renderer = dialect.stream(self._call)
         headers = [*dialect.stream_headers(self._call), *self._settlement.headers()]
-        reply = StreamReply(headers, renderer.keepalive, self._pieces(renderer), renderer.error)
+        pieces = self._pieces(renderer, headers)
+        reply = StreamReply(headers, renderer.keepalive, pieces, renderer.error)
         if self._call.model.variant.fake_stream:
             # Nothing comes before the whole answer is there, so the client is kept waiting with less patience.
             reply.keepalive_s = self._runtime.config.fake_stream_keepalive_s
         return reply
 
-    async def _pieces(self, renderer: StreamRenderer) -> AsyncGenerator[bytes, None]:
+    async def _pieces(
+        self, renderer: StreamRenderer, headers: Headers
+    ) -> AsyncGenerator[bytes, None]:
         feed, settlement = renderer.feed, self._settlement
         linked = self._call.image_delivery == "url"
         opened = None
         try:
+            if self._turn is not None:
+                await self._wait_for_turn()
+                # The head has not gone out yet, unless its client had to be kept waiting.
+                headers += self._settlement.headers()
             await self._prepare()
             opened = await self._open()
             batch = opened.first
@@ -115,6 +184,8 @@ class Service:
                 delivering = settlement.delivered or any(map(delivers, replies))
                 if piece := b"".join(map(feed, replies)):
                     settlement.first_byte()
+                    if self._recorded is not None:
+                        self._recorded.add(piece)
                     yield piece
                     settlement.started = True
                     settlement.delivered = delivering
@@ -122,6 +193,9 @@ class Service:
             closing = renderer.close(settlement.usage())
             if self._call.kept is not None:
                 await self._keep(self._call.kept)
+            if self._recorded is not None:
+                self._recorded.add(closing)
+                settlement.keep(await self._recorded.sealed(headers))
             await settlement.streamed()
             yield closing
         except GatewayError as error:
@@ -154,6 +228,7 @@ class Service:
 
     async def fail(self, error: GatewayError) -> None:
         """See `Settlement.fail`."""
+        error.headers += self._settlement.pace_headers()
         await self._settlement.fail(error)
 
     def give_up(self, failure: BaseException) -> None:

@@ -8,28 +8,43 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from time import perf_counter
+from time import perf_counter, time
 
 from apiproxy.admission import Hold, Outcome, Principal, charge_of
 from apiproxy.dialects.embeddings import input_tokens
+from apiproxy.idempotency import Claim, ending
+from apiproxy.idempotency import Kept as KeptAnswer
+from apiproxy.pacing import Ticket
+from apiproxy.rate_headers import of_granted
 from apiproxy.request import Headers
 from apiproxy.runtime import Runtime
 from apiproxy.trace import Trace
 from apiproxy.wire.types import Action, Call, Json, Usage
 from apiproxy.wire.usage import finished, usage_of
 from gateway.lib.credits import to_text
-from gateway.lib.errors import ClientGone, GatewayError, InternalError
+from gateway.lib.errors import (
+    ClientGone,
+    GatewayError,
+    InternalError,
+    LedgerUnavailable,
+    QuotaExhausted,
+)
 from quotas.ledger import Booked
 
 logger = logging.getLogger(__name__)
 
+_NOT_ADMITTED = frozenset({QuotaExhausted.code, LedgerUnavailable.code})
+
 
 class Settlement:
     __slots__ = (
+        "_claim",
         "_complete",
         "_finished",
         "_hold",
         "_input_tokens",
+        "_kept",
+        "_pace",
         "_remaining_micros",
         "_reserved_micros",
         "_runtime",
@@ -48,6 +63,9 @@ class Settlement:
         self._remaining_micros: int | None = None
         self._usage_reply: Json | None = None
         self._input_tokens = 0
+        self._pace: Ticket | None = None
+        self._claim: Claim | None = None
+        self._kept: KeptAnswer | None = None
         self._complete = False
         self._finished = False
         self.started = False
@@ -56,6 +74,18 @@ class Settlement:
         """It has got something that counts as an answer."""
         self.answers = 1
         """How many answers that are charged one by one it has got."""
+
+    def passed(self, pace: Ticket) -> None:
+        """The call counts in these windows until it is over."""
+        self._pace = pace
+
+    def claimed(self, claim: Claim) -> None:
+        """The call has an Idempotency-Key, which is let go or kept with its booking."""
+        self._claim = claim
+
+    def keep(self, kept: KeptAnswer) -> None:
+        """The whole answer as it is given, for repeats."""
+        self._kept = kept
 
     async def reserve(self, principal: Principal, call: Call, body_bytes: int) -> None:
         """Counting tokens is free. Raises QuotaExhausted, LedgerUnavailable."""
@@ -84,19 +114,29 @@ class Settlement:
 
     def headers(self) -> Headers:
         """What is left as of the reservation or, once it is booked, the charge."""
-        if self._remaining_micros is None:
+        headers = self.pace_headers()
+        if self._remaining_micros is not None:
+            headers.append((b"x-credits-remaining", to_text(self._remaining_micros).encode()))
+        return headers
+
+    def pace_headers(self) -> Headers:
+        """What was left of the requests and tokens of a while when the call passed."""
+        if self._pace is None:
             return []
-        return [(b"x-credits-remaining", to_text(self._remaining_micros).encode())]
+        return of_granted(self._pace.granted, self._trace.dialect, time())
 
     def first_byte(self) -> None:
         if self._trace.first_byte_ms is None:
             self._trace.first_byte_ms = self._elapsed_ms()
 
     async def answered(self) -> None:
+        if not self.delivered:
+            self._kept = None
         await self._close("answered" if self.delivered else "the answer was empty")
 
     async def streamed(self) -> None:
         if self.delivered and not self._complete:
+            self._kept = None
             self._trace.error = "the upstream ended its answer without finishing it"
             await self._close(self._trace.error, broken=True)
         else:
@@ -105,6 +145,7 @@ class Settlement:
     async def fail(self, error: GatewayError) -> None:
         """The call ends with an error; what was delivered before it is charged by its tokens alone."""
         self._note(error)
+        self._kept = None
         try:
             await self._close(f"failed: {error.code}", broken=True)
         finally:
@@ -115,6 +156,7 @@ class Settlement:
         """The client left, or there is a bug here. Nobody waits for the booking."""
         if self._finished:
             return
+        self._kept = None
         if isinstance(failure, asyncio.CancelledError | GeneratorExit):
             self._note(ClientGone("the client left before the answer was complete"))
             # Its own choice: from the first byte on, be it a thought, it has had its call.
@@ -149,11 +191,18 @@ class Settlement:
     def _book(self, reason: str, *, broken: bool) -> asyncio.Future[Booked] | None:
         """None when nothing was reserved, or when it is booked already."""
         hold, self._hold = self._hold, None
+        claim, self._claim = self._claim, None
         if hold is None:
-            return None
+            if claim is None:
+                return None
+            return self._runtime.idempotency.end(claim, self._kept)
         outcome = Outcome(self.delivered, self.usage(), broken, reason, self.answers)
+        self._trace.broken = broken
         self._trace.cost_micros = charge_of(hold.price, outcome)
-        return self._runtime.admission.settle(hold, outcome)
+        if claim is None:
+            return self._runtime.admission.settle(hold, outcome)
+        also = ending(claim, self._kept, self._trace.cost_micros > 0)
+        return self._runtime.admission.settle(hold, outcome, also)
 
     def _note(self, error: GatewayError) -> None:
         trace = self._trace
@@ -164,8 +213,17 @@ class Settlement:
             return
         self._finished = True
         self._trace.usage = self.usage()
+        self._trace.answers = self.answers if self.delivered else 0
         self._trace.duration_ms = self._elapsed_ms()
         self._runtime.recorder.finished(self._trace)
+        if self._pace is not None:
+            usage = self._trace.usage
+            self._runtime.pacing.release(
+                self._pace,
+                tokens=usage.input_tokens + usage.output_tokens + usage.thinking_tokens,
+                # Who could not pay has not called.
+                undone=self._trace.error_code in _NOT_ADMITTED,
+            )
 
     def _elapsed_ms(self) -> int:
         return int((perf_counter() - self._trace.started) * 1000)

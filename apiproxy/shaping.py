@@ -15,6 +15,7 @@ from apiproxy.dialects import thinking
 from apiproxy.dialects.fields import either
 from apiproxy.dialects.picture_sizes import sizes_pictures
 from apiproxy.wire.types import PLAIN, Action, Call, Json, Model
+from quotas.features import SIZES, TOOLS
 
 _PUBLIC_HARMS = (
     "HARM_CATEGORY_HARASSMENT",
@@ -57,8 +58,8 @@ def shape(call: Call, site: Site) -> None:
 
 
 def features(call: Call) -> tuple[str, ...]:
-    """What of this call may have a price of its own, as it is really in effect. Search and the size of pictures count
-    whoever asked for them, the name or the body; a measure of thinking counts where the name says it.
+    """What of this call may have a price of its own (quotas/features.py), as it is really in effect. Tools and the size of
+    pictures count whoever asked for them, the name or the body; a measure of thinking counts where the name says it.
     """
     found: list[str] = []
     variant = call.model.variant
@@ -69,11 +70,34 @@ def features(call: Call) -> tuple[str, ...]:
             found.append("fake_stream")
         if variant.thinking and call.model.thinking.control != "none":
             found.append(f"thinking_{variant.thinking}")
-    if "tools" in call.body and _searches(call.body["tools"]):
-        found.append("search")
-    if size := _picture_size(call.body):
-        found.append(f"image_{size.lower()}")
+    if "tools" in call.body:
+        found += _tools(call.body["tools"])
+    if (size := _picture_size(call.body)) and size in SIZES:
+        found.append(size)
     return tuple(found)
+
+
+def features_of_name(model: Model) -> tuple[str, ...]:
+    """Those that a model's name asks for by itself, whatever the request."""
+    variant = model.variant
+    asked = (
+        ("anti_truncation", variant.anti_truncation),
+        ("fake_stream", variant.fake_stream),
+        (f"thinking_{variant.thinking}", variant.thinking),
+        ("search", variant.search),
+        (f"image_{variant.image_size.lower()}", variant.image_size),
+    )
+    return tuple(name for name, wanted in asked if wanted)
+
+
+def _tools(tools: Any) -> list[str]:
+    """Each once, whatever its spelling."""
+    if not isinstance(tools, list):
+        return []
+    named = (
+        TOOLS[name] for tool in tools if isinstance(tool, dict) for name in tool if name in TOOLS
+    )
+    return list(dict.fromkeys(named))
 
 
 def safety_settings(model: Model, threshold: str) -> list[Json]:
@@ -160,7 +184,10 @@ def _picture_size(body: Json) -> str:
         return ""
     image = config.get("imageConfig")
     size = image.get("imageSize") if isinstance(image, dict) else None
-    return size if isinstance(size, str) else ""
+    if not isinstance(size, str):
+        return ""
+    # "512px" and "512" are the same.
+    return f"image_{size.lower().removesuffix('px')}"
 
 
 def _generation(body: Json) -> Json:

@@ -38,10 +38,15 @@ class Trace(Struct):
     """The monotonic clock, for durations."""
     dialect: str
     key_id: int | None = None
+    owner_id: int | None = None
+    group_id: int | None = None
+    tariff: str = ""
     action: str = ""
     model: str = ""
     requested_model: str = ""
     """As the client wrote it: with its variants, or an alias."""
+    features: tuple[str, ...] = ()
+    """What its price may be multiplied for."""
     stream: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     skipped: list[Skip] = field(default_factory=list)
@@ -51,6 +56,11 @@ class Trace(Struct):
     error_code: str = ""
     error: str = ""
     cost_micros: int = 0
+    answers: int = 1
+    broken: bool = False
+    """See `admission.Outcome`."""
+    waited_ms: int = 0
+    """In the queue of a limit."""
     first_byte_ms: int | None = None
     duration_ms: int = 0
 

@@ -45,6 +45,11 @@ class Transport:
             proxy=self._config.upstream_proxy,
         )
 
+    def use_proxy(self, proxy: str) -> None:
+        """The site's own for the requests from now on; "" for none."""
+        if self._client is not None:
+            self._client.use_proxy(proxy)
+
     async def stop(self) -> None:
         if self._client is not None:
             await self._client.aclose()

@@ -13,7 +13,7 @@ urlpatterns = [
     path("ready", views.ready, name="ready"),
     path("media/<path:name>", views.media, name="media"),
     path("api/models", views.Models.as_view(), name="models"),
-    path("api/requests/<str:request_id>", views.RequestDetail.as_view(), name="request"),
+    path("", include("apiproxy.api.urls")),
     path("api/upstream-errors", rule_api.UpstreamErrors.as_view(), name="upstream-errors"),
     path("", include(_rules.urls)),
     path("credentials/rules", rule_pages.rules, name="rules"),

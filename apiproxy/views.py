@@ -1,4 +1,4 @@
-"""Service routes: alive, ready, what is offered, and why a request went as it did."""
+"""Service routes: alive, ready, and what is offered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_GET, require_safe
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,7 +18,7 @@ from rest_framework.views import APIView
 from apiproxy import selectors
 from apiproxy.gallery import mime_type_of
 from apiproxy.media_folder import is_past, is_signed
-from apiproxy.serializers import OfferedModelSerializer, RequestSerializer
+from apiproxy.serializers import OfferedModelSerializer
 from credentials.selectors import usable_count
 from gateway.lib import broker
 
@@ -91,20 +90,8 @@ class Models(APIView):
     """What this site offers."""
 
     permission_classes = (AllowAny,)
+    scope = "models"
 
     @extend_schema(responses=OfferedModelSerializer(many=True))
     def get(self, request: Request) -> Response:
         return Response(OfferedModelSerializer(selectors.listed_models(), many=True).data)
-
-
-class RequestDetail(APIView):
-    """Why a request went as it did, by the id every answer carries as `x-request-id`. Operators only."""
-
-    @extend_schema(responses=RequestSerializer)
-    def get(self, request: Request, request_id: str) -> Response:
-        found = selectors.explained(request_id)
-        if found is None:
-            raise NotFound("no request with this id: it may still be running")
-        log, receipt = found
-        log.receipt = receipt  # type: ignore[attr-defined]
-        return Response(RequestSerializer(log).data)

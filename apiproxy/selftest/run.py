@@ -20,13 +20,14 @@ from apiproxy.selftest.talk import Ask, Client, Json, Said, Wrong, demand
 from apiproxy.wire import codec
 from apiproxy.wire.types import Head
 from gateway.lib.errors import GatewayError
+from quotas.terms import Account, Terms
 
 logger = logging.getLogger(__name__)
 
 # No row has this number: what is logged of a self-test is told by it.
-GUEST = Principal(key_id=-1, allowed_models=("sandbox-*",))
+GUEST = Principal(key_id=-1, terms=(Terms("k-1", allowed_models=("sandbox-*",)),))
 # Nor has a balance: nothing can be reserved from it.
-POOR_GUEST = Principal(key_id=-1, balance_id=-1)
+POOR_GUEST = Principal(key_id=-1, accounts=(Account(-1),))
 _PATIENCE_S = 60.0
 
 

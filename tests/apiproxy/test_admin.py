@@ -6,6 +6,7 @@ from accounts.services import create_operator
 from apiproxy.models import CatalogueModel, RequestLog
 from quotas import ledger, services
 from quotas.ledger import Close, Reserve
+from quotas.terms import Account
 
 
 @pytest.fixture
@@ -41,8 +42,8 @@ def request_log():
 
 def test_a_request_is_found_by_its_id_with_attempts_and_receipt(operator, request_log):
     balance = services.open_balance(total_micros=10_000_000)
-    ledger.book([Reserve("req_1", balance.pk, 2_000_000)], [], holder_id="h")
-    ledger.book([], [Close("req_1", balance.pk, 2_000_000, "answered")], holder_id="h")
+    ledger.book([Reserve("req_1", (Account(balance.pk),), 2_000_000)], [], holder_id="h")
+    ledger.book([], [Close("req_1", 2_000_000, "answered")], holder_id="h")
     found = operator.get("/admin/apiproxy/requestlog/?q=req_1").content.decode()
     assert "gemini-2.5-flash" in found
     page = operator.get(f"/admin/apiproxy/requestlog/{request_log.pk}/change/").content.decode()

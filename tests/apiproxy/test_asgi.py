@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 from asgiref.sync import sync_to_async
 
-from accounts.services import revoke_key
+from accounts.services import allow_models, revoke_key
 from apiproxy import asgi
 from apiproxy.request import Reply, StreamReply
 from gateway.lib.errors import UpstreamOverloaded
@@ -175,7 +175,7 @@ async def test_a_revoked_key_is_refused_soon(edge, lent, key):
 
 
 async def test_a_key_covers_only_its_models(edge, lent, key):
-    key.row.allowed_models = ["gemini-2.5-flash*"]
+    await sync_to_async(allow_models)(key=key.row, allowed_models=["gemini-2.5-flash*"])
     await sync_to_async(key.row.save)()
     assert (await edge.chat(key.text)).status == 200
     answer = await edge.chat(key.text, model="gemini-2.5-pro")

@@ -7,6 +7,7 @@ from apiproxy.models import RequestLog
 from apiproxy.record import Recorder, write_requests
 from apiproxy.trace import Attempt, Trace
 from apiproxy.wire.types import Fault, Usage, Verdict
+from apiproxy.writer import _write
 
 
 @pytest.mark.django_db
@@ -115,3 +116,24 @@ def test_a_verdict_that_could_not_be_written_is_not_held_for_ever(monkeypatch):
     with pytest.raises(OperationalError):
         recorder._write_judgements(writer.rows[:1])
     assert [judgement.request_id for judgement in recorder.unwritten] == ["req_2"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_is_written_once_though_what_follows_fails(monkeypatch, caplog):
+    """The writer repeats what raised, and then row by row."""
+    asked = []
+
+    def locked(*, key_ids, at):
+        asked.append(key_ids)
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("apiproxy.record.mark_keys_used", locked)
+    traces = [
+        Trace(request_id=f"req_{n}", started_at=10.0, started=0.0, dialect="gemini", key_id=4)
+        for n in range(3)
+    ]
+    _write(write_requests, traces)
+    assert RequestLog.objects.count() == 3
+    assert asked == [{4}]
+    assert "lost" not in caplog.text
+    assert "could not be noted" in caplog.text

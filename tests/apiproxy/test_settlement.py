@@ -31,7 +31,7 @@ class Ledger:
         self.most = 1000
 
     async def reserve(self, principal, call, body_bytes):
-        return Hold("req_1", 1, 50, 950, PRICE)
+        return Hold("req_1", 50, 950, PRICE)
 
     def settle(self, hold, outcome):
         charge = charge_of(hold.price, outcome)
@@ -54,7 +54,7 @@ def ledger():
 async def reserved(ledger, action=Action.GENERATE, body=None):
     settlement = Settlement(ledger, Trace("req_1", 0.0, 0.0, "openai-chat"))
     call = SimpleNamespace(action=action, body=body or {})
-    await settlement.reserve(Principal(key_id=1, balance_id=1), call, 100)
+    await settlement.reserve(Principal(key_id=1), call, 100)
     return settlement
 
 
@@ -162,3 +162,13 @@ async def test_embeddings_are_counted_by_what_went_in(ledger):
     assert settlement.usage() == Usage()
     settlement.delivered = True
     assert settlement.usage().input_tokens > 0
+
+
+@pytest.mark.parametrize(("delivered", "answers"), [(True, 1), (False, 0)])
+async def test_the_log_tells_how_many_answers_were_delivered(ledger, delivered, answers):
+    """What past calls would cost at other prices is reckoned from it."""
+    settlement = await reserved(ledger)
+    settlement.delivered = delivered
+    settlement.see([END])
+    await settlement.answered()
+    assert ledger.logged[0].answers == answers

@@ -6,6 +6,7 @@ from apiproxy.models import RequestLog
 from credentials.models import Credential
 from quotas import ledger, services
 from quotas.ledger import Close, Reserve
+from quotas.terms import Account
 
 
 @pytest.fixture
@@ -46,8 +47,8 @@ def test_the_models_on_offer_are_public(client, database):
 @pytest.mark.django_db(transaction=True)
 def test_a_request_id_explains_itself_to_operators(client, operator):
     balance = services.open_balance(total_micros=10)
-    ledger.book([Reserve("req_1", balance.pk, 4)], [], holder_id="h")
-    ledger.book([], [Close("req_1", balance.pk, 0, "failed: upstream_failed")], holder_id="h")
+    ledger.book([Reserve("req_1", (Account(balance.pk),), 4)], [], holder_id="h")
+    ledger.book([], [Close("req_1", 0, "failed: upstream_failed")], holder_id="h")
     RequestLog.objects.create(
         request_id="req_1",
         at="2026-01-01T00:00:00Z",

@@ -15,6 +15,7 @@ from gateway.lib.errors import LedgerUnavailable
 from quotas import ledger, selectors, services
 from quotas.ledger import Close, Reserve
 from quotas.models import Hold
+from quotas.terms import Account
 
 
 @pytest.fixture
@@ -43,25 +44,25 @@ async def test_what_waits_together_is_booked_together(writer, balance, monkeypat
         return book(reserves, closes, **options)
 
     monkeypatch.setattr(ledger, "book", counted)
-    futures = [writer.reserve(Reserve(f"r{n}", balance.pk, 10)) for n in range(50)]
+    futures = [writer.reserve(Reserve(f"r{n}", (Account(balance.pk),), 10)) for n in range(50)]
     outcomes = await asyncio.gather(*futures)
     assert batches == [50]
     assert all(outcome.accepted for outcome in outcomes)
-    closes = [writer.close(Close(f"r{n}", balance.pk, 10, "answered")) for n in range(50)]
+    closes = [writer.close(Close(f"r{n}", 10, "answered")) for n in range(50)]
     assert (await asyncio.gather(*closes))[-1].remaining_micros == 500
     assert await proves()
 
 
 async def test_only_as_many_as_can_pay_are_let_in(writer, balance):
-    futures = [writer.reserve(Reserve(f"r{n}", balance.pk, 100)) for n in range(200)]
+    futures = [writer.reserve(Reserve(f"r{n}", (Account(balance.pk),), 100)) for n in range(200)]
     outcomes = await asyncio.gather(*futures)
     assert sum(outcome.accepted for outcome in outcomes) == 10
 
 
 async def test_a_call_given_up_while_it_reserves_leaves_nothing_reserved(writer, balance):
-    waiting = writer.reserve(Reserve("r1", balance.pk, 100))
+    waiting = writer.reserve(Reserve("r1", (Account(balance.pk),), 100))
     waiting.cancel()
-    await writer.close(Close("r1", balance.pk, 0, "given up"))
+    await writer.close(Close("r1", 0, "given up"))
     assert not await sync_to_async(Hold.objects.exists)()
     assert await proves()
 
@@ -86,14 +87,14 @@ class Away:
 async def test_a_reservation_fails_in_words_when_the_database_is_away(writer, balance, monkeypatch):
     Away(monkeypatch, 1)
     with pytest.raises(LedgerUnavailable, match="nothing was charged"):
-        await writer.reserve(Reserve("r1", balance.pk, 100))
-    assert (await writer.reserve(Reserve("r2", balance.pk, 100))).accepted
+        await writer.reserve(Reserve("r1", (Account(balance.pk),), 100))
+    assert (await writer.reserve(Reserve("r2", (Account(balance.pk),), 100))).accepted
 
 
 async def test_a_charge_is_repeated_until_the_database_has_it(writer, balance, monkeypatch):
-    await writer.reserve(Reserve("r1", balance.pk, 100))
+    await writer.reserve(Reserve("r1", (Account(balance.pk),), 100))
     Away(monkeypatch, 3)
-    booked = await writer.close(Close("r1", balance.pk, 100, "answered"))
+    booked = await writer.close(Close("r1", 100, "answered"))
     assert not booked.accepted
     await writer.stop()
     assert (await sync_to_async(selectors.receipt)("r1")).settled_micros == 100
@@ -105,7 +106,7 @@ async def test_what_waits_is_written_before_the_end(balance):
     writer.start()
     rows = []
     writer.behind(rows.extend, "row")
-    writer.reserve(Reserve("r1", balance.pk, 100))
+    writer.reserve(Reserve("r1", (Account(balance.pk),), 100))
     await writer.stop()
     assert rows == ["row"]
     assert await sync_to_async(Hold.objects.count)() == 1
@@ -138,8 +139,8 @@ async def test_a_bug_in_one_batch_does_not_end_the_writer(writer, balance, monke
 
     monkeypatch.setattr(ledger, "book", failing)
     with pytest.raises(LedgerUnavailable):
-        await writer.reserve(Reserve("r1", balance.pk, 100))
-    assert (await writer.reserve(Reserve("r2", balance.pk, 100))).accepted
+        await writer.reserve(Reserve("r1", (Account(balance.pk),), 100))
+    assert (await writer.reserve(Reserve("r2", (Account(balance.pk),), 100))).accepted
 
 
 async def test_a_row_that_cannot_be_written_costs_only_itself(writer, monkeypatch):

@@ -1,4 +1,4 @@
-"""Reads of the catalogue and the request log."""
+"""What every process keeps in memory: what changed of it, the catalogue and the rules."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from msgspec import Struct
 
 from accounts.selectors import changed_public_ids_since
 from apiproxy.catalogue import Catalogue
-from apiproxy.models import CatalogueModel, ModelAlias, RequestLog, VerdictRule
+from apiproxy.models import CatalogueModel, ModelAlias, VerdictRule
 from apiproxy.rules import Rule
 from apiproxy.wire.types import Model, Thinking
 from credentials import selectors as credential_selectors
+from gateway.lib import site_settings
 from gateway.lib.credits import MICROS_PER_CREDIT
 from gateway.lib.models import Revision
 from quotas import selectors as quota_selectors
-from quotas.pricing import PriceList
+from quotas.pricing import PriceBook
 
-FOLLOWED = ("keys", "credentials", "prices", "catalogue", "rules")
+FOLLOWED = ("keys", "credentials", "prices", "catalogue", "rules", site_settings.TOPIC)
 
 
 class Changes(Struct):
@@ -30,8 +31,9 @@ class Changes(Struct):
     model_states: tuple[credential_selectors.ModelStateSnapshot, ...] = ()
     unreadable: tuple[int, ...] = ()
     catalogue: Catalogue | None = None
-    prices: PriceList | None = None
+    prices: PriceBook | None = None
     rules: tuple[Rule, ...] | None = None
+    settings: dict[str, Any] | None = None
 
 
 def changes_since(seen: dict[str, int]) -> Changes:
@@ -48,9 +50,11 @@ def changes_since(seen: dict[str, int]) -> Changes:
     if "catalogue" in changed:
         changes.catalogue = catalogue()
     if "prices" in changed:
-        changes.prices = quota_selectors.price_list()
+        changes.prices = quota_selectors.price_book()
     if "rules" in changed:
         changes.rules = rules()
+    if site_settings.TOPIC in changed:
+        _, changes.settings = site_settings.stored()
     return changes
 
 
@@ -90,7 +94,7 @@ def rules() -> tuple[Rule, ...]:
 
 
 def listed_models() -> list[dict[str, Any]]:
-    """For pages: id, display_name, providers and what a call costs in credits."""
+    """For pages: id, display_name, providers, what a call costs in credits, and whether its tokens cost beside."""
     prices = quota_selectors.price_list()
     return [
         {
@@ -98,12 +102,7 @@ def listed_models() -> list[dict[str, Any]]:
             "display_name": entry.display_name or entry.name,
             "providers": entry.providers,
             "price_credits": Decimal(prices.of(entry.name).per_call_micros) / MICROS_PER_CREDIT,
+            "by_token": prices.of(entry.name).by_token,
         }
         for entry in CatalogueModel.objects.filter(listed=True)
     ]
-
-
-def explained(request_id: str) -> tuple[RequestLog, quota_selectors.Receipt | None] | None:
-    """The row of the request log and its receipt."""
-    log = RequestLog.objects.filter(request_id=request_id).first()
-    return None if log is None else (log, quota_selectors.receipt(request_id))

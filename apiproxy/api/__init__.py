@@ -1,0 +1,1 @@
+"""The management API of the request log and the sums of it."""
