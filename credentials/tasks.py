@@ -105,3 +105,11 @@ def load_environment(run: Run) -> None:
     from credentials.services.environment import load_at_start
 
     run.result(loaded=load_at_start())
+
+
+@shared_task
+@upkeep("Rewards of contributors")
+def reward_contributors(run: Run) -> None:
+    from credentials.services.rewards import reward_contributors
+
+    run.result(**reward_contributors())

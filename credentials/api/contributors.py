@@ -54,6 +54,7 @@ class Contributors(GenericViewSet[Contributor]):
 
     queryset = Contributor.objects.select_related("user").order_by("-created_at", "-pk")
     permission_classes = (IsSteward,)
+    scope = "contributors"
     pagination_class = Pages
     serializer_class = ContributorSerializer
     lookup_field = "public_id"

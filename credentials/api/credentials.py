@@ -52,6 +52,7 @@ class Credentials(GenericViewSet[Credential]):
 
     queryset = Credential.objects.select_related("contributor")
     permission_classes = (IsSteward,)
+    scope = "credentials"
     pagination_class = Pages
     filter_backends: Sequence[type[BaseFilterBackend]] = (DjangoFilterBackend,)
     filterset_class = CredentialFilter

@@ -59,6 +59,7 @@ class Exports(APIView):
     """For operators."""
 
     permission_classes = (IsOperator,)
+    scope = "exports"
 
     @extend_schema(
         request=ExportSerializer,

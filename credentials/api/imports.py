@@ -101,6 +101,7 @@ class Imports(uploads.UploadView, ListModelMixin, RetrieveModelMixin, GenericVie
 
     queryset = Import.objects.all()
     permission_classes = (IsSteward,)
+    scope = "imports"
     parser_classes = (JSONParser, MultiPartParser, FormParser)
     pagination_class = Pages
     serializer_class = ImportSerializer

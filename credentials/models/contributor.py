@@ -34,6 +34,15 @@ class Contributor(models.Model):
         on_delete=models.SET_NULL,
         related_name="contributor",
     )
+    # Rewards of those who have no account here; made with the first of them.
+    balance = models.OneToOneField(
+        "quotas.Balance",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="contributor",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:

@@ -22,6 +22,10 @@ class DailyUse(models.Model):
     calls = models.IntegerField(default=0)
     input_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0, help_text="Thinking included.")
+    # The counters are written in plain SQL, which does not know this one.
+    rewarded = models.IntegerField(
+        default=0, db_default=0, help_text="How many of the calls were rewarded."
+    )
 
     class Meta:
         constraints: ClassVar = [

@@ -171,7 +171,7 @@ class ForgetEnvironment(APIView):
 
     permission_classes = (IsSteward,)
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=None, responses={200: OpenApiTypes.OBJECT})
     def delete(self, request: Request) -> Response:
         gone = environment.forget(
             by=request.user.get_username(), address=request.META.get("REMOTE_ADDR") or ""

@@ -21,6 +21,7 @@ from credentials import links, services, signatures
 from credentials.forms.private import ContactForm, LimitsForm
 from credentials.models import Contributor, Credential
 from credentials.selectors import loans
+from credentials.selectors.rewards import rewards_of
 from credentials.services.withdrawal import same_login
 from credentials.states import State
 from credentials.views.lending import forget_browser, guarded, site_of
@@ -244,6 +245,7 @@ def _overview(request: HttpRequest, contributor: Contributor, form: ContactForm)
         "taken_back": loans.taken_back_by(contributor),
         "served_today": loans.served_today(contributor),
         "notices": loans.notices_of(contributor),
+        "rewards": rewards_of(contributor),
         "form": form,
         "link": links.link_of(contributor, site_of(request)),
         "signing_key": signatures.signing_key(contributor),

@@ -6,12 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.apps import apps
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import models
 
-from gateway.lib.crypto import SecretUnreadable
+from gateway.lib.crypto import SecretUnreadable, reencrypt
 from gateway.lib.fields import EncryptedJSONField
+
+_FACTOR_SECRETS = {"secret", "seed"}
 
 
 class Command(BaseCommand):
@@ -33,6 +37,12 @@ class Command(BaseCommand):
                     rotated += 1
                 else:
                     unreadable.append(f"{model._meta.label} {pk}")
+        for factor in Authenticator.objects.order_by("pk"):
+            # A secret of an authenticator app, or the seed of recovery codes: allauth keeps them in its own field.
+            if _rotate_factor(factor):
+                rotated += 1
+            else:
+                unreadable.append(f"{factor._meta.label} {factor.pk}")
         if options["json"]:
             self.stdout.write(json.dumps({"rotated": rotated, "unreadable": unreadable}))
         else:
@@ -49,6 +59,24 @@ def _encrypted_fields() -> Iterator[tuple[type[models.Model], str]]:
         for field in model._meta.concrete_fields:
             if isinstance(field, EncryptedJSONField):
                 yield model, field.name
+
+
+def _rotate_factor(factor: Authenticator) -> bool:
+    """False when no key fits."""
+    kept = dict(factor.data)
+    try:
+        for name in _FACTOR_SECRETS & kept.keys():
+            kept[name] = reencrypt(kept[name], settings.ENCRYPTION_KEYS)
+        # Recovery codes that were brought from elsewhere, each by itself.
+        if "migrated_codes" in kept:
+            kept["migrated_codes"] = [
+                reencrypt(code, settings.ENCRYPTION_KEYS) for code in kept["migrated_codes"]
+            ]
+    except SecretUnreadable:
+        return False
+    # One that was changed meanwhile is under the newest key already.
+    Authenticator.objects.filter(pk=factor.pk, data=factor.data).update(data=kept)
+    return True
 
 
 def _rotate(model: type[models.Model], field: str, pk: Any) -> bool:

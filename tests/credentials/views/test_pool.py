@@ -51,7 +51,7 @@ def attention(credential, reason):
 def test_strangers_sign_in_and_members_are_told(client):
     row = store_key()
     for path in (POOL, f"{POOL}/{row.pk}"):
-        assert client.get(path).url == f"/admin/login/?next={path}"
+        assert client.get(path).url == f"/account/login?next={path}"
     client.force_login(get_user_model().objects.create_user("max"))
     refused = client.get(POOL)
     assert refused.status_code == 403
@@ -64,7 +64,7 @@ def test_strangers_sign_in_and_members_are_told(client):
 def test_stewards_and_members_can_sign_in(client):
     get_user_model().objects.create_user("stella", password="rather-long", role="steward")
     answer = client.post(
-        f"/admin/login/?next={POOL}", {"username": "stella", "password": "rather-long"}
+        f"/account/login?next={POOL}", {"login": "stella", "password": "rather-long"}
     )
     assert answer.url == POOL
     assert "Credentials" in text(client.get(POOL))
