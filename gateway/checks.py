@@ -15,6 +15,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from gateway.lib.credits import micros_or_nothing
 from gateway.lib.proxies import check_proxy_url
 from gateway.settings import listen
 from gateway.settings.env import DATA_DIR
@@ -43,6 +44,7 @@ POSITIVE = (
     "FEED_INTERVAL_S",
     "HOLDER_LEASE_S",
     "DRAIN_TIMEOUT_S",
+    "WRONG_KEYS_PER_MINUTE",
 )
 SAFETY_THRESHOLDS = (
     "",
@@ -122,6 +124,17 @@ def check_numbers(**_: Any) -> Iterator[CheckMessage]:
 
 
 @register()
+def check_waiting(**_: Any) -> Iterator[CheckMessage]:
+    for name in ("LIMIT_WAIT_S", "LIMIT_QUEUE_LENGTH"):
+        if getattr(settings, name) < 0:
+            yield Error(
+                f"{name} must not be below 0.",
+                hint="0 refuses at once whoever is over a limit.",
+                id="gateway.E060",
+            )
+
+
+@register()
 def check_chat_images(**_: Any) -> Iterator[CheckMessage]:
     if settings.CHAT_IMAGES not in {"markdown", "images", "url"}:
         yield Error(
@@ -158,6 +171,24 @@ def check_safety_default(**_: Any) -> Iterator[CheckMessage]:
 
 
 @register()
+def check_usage_retention(**_: Any) -> Iterator[CheckMessage]:
+    for name in ("REQUEST_RETENTION_DAYS", "USAGE_HOUR_RETENTION_DAYS"):
+        if not 0 <= getattr(settings, name) <= 36_500:
+            yield Error(
+                f"{name} must lie between 0 and 36500 days.",
+                hint="0 keeps them for ever; leave it out for the default.",
+                id="gateway.E050",
+            )
+    # Yesterday's late calls have to find their hours.
+    if not 2 <= settings.USAGE_DETAIL_DAYS <= 36_500:
+        yield Error(
+            "USAGE_DETAIL_DAYS must lie between 2 and 36500 days.",
+            hint="The usual 8 lets charts show a week by the hour.",
+            id="gateway.E051",
+        )
+
+
+@register()
 def check_data_dir(**_: Any) -> Iterator[CheckMessage]:
     folder = DATA_DIR
     while not folder.exists() and folder != folder.parent:
@@ -179,6 +210,26 @@ def check_redis_url(**_: Any) -> Iterator[CheckMessage]:
             hint="Use redis:// or, with TLS, rediss://. Leave it out for one host without Redis.",
             id="gateway.E008",
         )
+
+
+@register()
+def check_config_file(**_: Any) -> Iterator[CheckMessage]:
+    for problem in settings.CONFIG_FILE_PROBLEMS:
+        yield Error(
+            f"CONFIG_FILE: {problem}",
+            hint="It is TOML with the names of what operators may change while running: auto_ban = true. "
+            "`GET /api/settings` lists them.",
+            id="gateway.E040",
+        )
+
+
+@register()
+def check_throttles(**_: Any) -> Iterator[CheckMessage]:
+    for name in ("API_THROTTLE_ANON", "API_THROTTLE_USER", "API_WRONG_TOKENS"):
+        if getattr(settings, name) < 0:
+            yield Error(
+                f"{name} must not be below 0.", hint="0 is without a bound.", id="gateway.E041"
+            )
 
 
 @register()
@@ -239,3 +290,43 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@register()
+def check_rewards(**_: Any) -> Iterator[CheckMessage]:
+    try:
+        micros_or_nothing(settings.REWARD_CREDITS)
+    except ValueError as exc:
+        yield Error(
+            f"REWARD_CREDITS: {exc}.",
+            hint="Such as 0.5, for each call that a lent credential has served; 0 for none.",
+            id="gateway.E042",
+        )
+
+
+@register()
+def check_people(**_: Any) -> Iterator[CheckMessage]:
+    if settings.SIGN_UP not in ("open", "invite", "closed"):
+        yield Error(
+            f"SIGN_UP={settings.SIGN_UP} is none of open, invite, closed.",
+            hint="invite: whoever has an invitation of an operator.",
+            id="gateway.E043",
+        )
+    for name in (
+        "SIGN_IN_FAILURES_BY_ADDRESS",
+        "SIGN_IN_FAILURES_BY_ACCOUNT",
+        "SIGN_UPS_BY_ADDRESS",
+    ):
+        if getattr(settings, name) < 1:
+            yield Error(f"{name} must be above 0.", hint="Leave it out.", id="gateway.E044")
+    for names, on in (
+        (("OIDC_SERVER_URL", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"), settings.OIDC_CONFIGURED),
+        (("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"), settings.GITHUB_CONFIGURED),
+    ):
+        if not on and any(getattr(settings, name) for name in names):
+            missing = ", ".join(name for name in names if not getattr(settings, name))
+            yield Error(
+                f"{missing}: empty, while the others of {', '.join(names)} are set.",
+                hint="Set all of them, or none.",
+                id="gateway.E045",
+            )

@@ -1,10 +1,12 @@
-"""The worker's side of jobs (gateway/lib/jobs.py)."""
+"""The worker's side of jobs (gateway/lib/jobs.py), and of settings that change while it runs."""
 
 from __future__ import annotations
 
 from celery import shared_task
+from celery.signals import task_prerun, worker_init
 from django.conf import settings
 
+from gateway.lib import site_settings
 from gateway.lib.jobs import Run
 from gateway.lib.upkeep import upkeep
 
@@ -33,3 +35,16 @@ def prune_jobs(run: Run) -> None:
     from gateway.lib.jobs import prune
 
     run.result(deleted=prune(days=settings.JOB_RETENTION_DAYS))
+
+
+def take_settings(**_: object) -> None:
+    """A task works with what operators chose by now."""
+    site_settings.refresh()
+
+
+def follow_settings(**_: object) -> None:
+    """In a worker: web processes are told by their feed."""
+    task_prerun.connect(take_settings, weak=False)
+
+
+worker_init.connect(follow_settings, weak=False)

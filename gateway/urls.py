@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.contrib.auth.forms import AuthenticationForm
 from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
+from accounts.views.profile import admin_login
+from gateway.dashboard.docs import Docs
+
 admin.site.site_header = "Wellspring"
 admin.site.site_title = "Wellspring"
 admin.site.index_title = "Administration"
-# Everybody signs in there, stewards and members too; the admin itself still lets in operators alone.
-admin.site.login_form = AuthenticationForm
+
+handler400 = "gateway.refusals.bad_request"
+handler404 = "gateway.refusals.not_found"
+handler500 = "gateway.refusals.failed"
 
 urlpatterns = [
     path("", include("gateway.dashboard.urls")),
     path("", include("accounts.urls")),
     path("", include("credentials.urls")),
+    path("", include("quotas.urls")),
     path("", include("apiproxy.urls")),
+    path("", include("gateway.older.urls")),
     # The admin's pages name no icon, so browsers ask here for one.
     path("favicon.ico", RedirectView.as_view(url=static("css/mark.svg"))),
+    path("account/", include("accounts.people_urls")),
+    path("admin/login/", admin_login),
     path("admin/", admin.site.urls),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path(
+        "api/schema/",
+        SpectacularAPIView.as_view(throttle_classes=(), authentication_classes=()),
+        name="schema",
+    ),
+    path("api/docs/", Docs.as_view(), name="api-docs"),
 ]

@@ -69,6 +69,7 @@ class Jobs(ListModelMixin, RetrieveModelMixin, GenericViewSet[Job]):
 
     queryset = Job.objects.all()
     permission_classes = (IsSteward,)
+    scope = "jobs"
     serializer_class = JobSerializer
     pagination_class = Pages
     filter_backends: Sequence[type[BaseFilterBackend]] = (DjangoFilterBackend, OrderingFilter)

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apiproxy import runtime
 from apiproxy.selectors import listed_models
+from apiproxy.selectors.prices import public_prices
 from apiproxy.selftest import journal
 from apiproxy.selftest.run import run
 from gateway.dashboard import jobs as shown
@@ -28,6 +29,12 @@ def landing(request: HttpRequest) -> HttpResponse:
     """What this site offers; its addresses are those the visitor came by."""
     site = request.build_absolute_uri("/")[:-1]
     return render(request, "dashboard/landing.html", {"site": site, "models": listed_models()})
+
+
+@require_safe
+def prices(request: HttpRequest) -> HttpResponse:
+    """What calls cost everybody."""
+    return render(request, "dashboard/prices.html", {"prices": public_prices()})
 
 
 @require_safe

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
@@ -18,6 +19,7 @@ from rest_framework.request import Request
 
 ONLY_OPERATORS = "Only operators may do this."
 ONLY_STEWARDS = "Only operators and stewards may do this."
+ONLY_MEMBERS = "Only people with an account may do this."
 
 _STEWARDS = frozenset({"operator", "steward"})
 
@@ -54,6 +56,15 @@ class IsOperator(BasePermission):
         return is_operator(request.user)
 
 
+class IsSignedIn(BasePermission):
+    """Whoever has an account here, and the panel password."""
+
+    message = "Sign in for this."
+
+    def has_permission(self, request: Request, view: object) -> bool:
+        return bool(request.user.is_authenticated and request.user.is_active)
+
+
 def operators_only(view: _View) -> _View:
     """A page for operators: strangers are sent to sign in, other people are told so in words."""
     return _page_for(is_operator, ONLY_OPERATORS, view)
@@ -64,6 +75,11 @@ def stewards_only(view: _View) -> _View:
     return _page_for(is_steward, ONLY_STEWARDS, view)
 
 
+def members_only(view: _View) -> _View:
+    """The same for everybody who is signed in."""
+    return _page_for(lambda user: bool(_role(user)), ONLY_MEMBERS, view)
+
+
 def _page_for(may: Callable[[object], bool], refusal: str, view: _View) -> _View:
     def turned_away(request: HttpRequest, user: Any) -> HttpResponse | None:
         if may(user):
@@ -71,7 +87,7 @@ def _page_for(may: Callable[[object], bool], refusal: str, view: _View) -> _View
         if user.is_authenticated:
             # Not PermissionDenied: Django logs that with a traceback, and nothing is wrong here.
             return render(request, "403.html", {"exception": refusal}, status=403)
-        return redirect_to_login(request.get_full_path(), resolve_url("admin:login"))
+        return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
 
     @wraps(view)
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -81,6 +97,8 @@ def _page_for(may: Callable[[object], bool], refusal: str, view: _View) -> _View
     async def async_page(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         user = await request.auser()
         request.user = user  # the page reads it, and may not ask the database here
-        return turned_away(request, user) or await view(request, *args, **kwargs)
+        # A refusal is a page, and pages read the database.
+        refusal = await sync_to_async(turned_away)(request, user)
+        return refusal or await view(request, *args, **kwargs)
 
     return async_page if iscoroutinefunction(view) else page

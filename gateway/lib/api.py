@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rest_framework.pagination import PageNumberPagination
+from django.core.exceptions import ValidationError as Impossible
+from django.db import DataError
+from rest_framework.exceptions import APIException, NotFound, Throttled, ValidationError
+from rest_framework.pagination import CursorPagination, PageNumberPagination
+from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 from rest_framework.views import exception_handler as framework_handler
 
-from gateway.lib.errors import GatewayError
+from gateway.lib.errors import GatewayError, InvalidRequest, RateLimited
 
 
 class Pages(PageNumberPagination):
@@ -20,12 +25,52 @@ class Pages(PageNumberPagination):
     max_page_size = 500
 
 
+class Cursor(CursorPagination):
+    """Newest first. `?cursor=…&page_size=100`; the answer has `next`, `previous` and `results`. A page stays where it is while rows
+    are added, and the last costs no more than the first. A cursor that this list did not give out is a 400.
+    """
+
+    ordering = "-id"
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 500
+
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: APIView | None = None
+    ) -> list[Any] | None:
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (NotFound, Impossible, ValueError, OverflowError):
+            if self.cursor_query_param not in request.query_params:
+                raise
+            raise InvalidRequest(
+                "This cursor is not one of this list: begin without, then follow `next`.",
+                param=self.cursor_query_param,
+            ) from None
+
+
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Our own errors as `{"detail": words, "code": …}`, like the framework's."""
+    """Every refusal as `{"detail": words, "code": …}`, or as words by field."""
+    match exc:
+        case Throttled():
+            wait_s: float | None = getattr(exc, "wait", None)
+            exc = RateLimited(
+                f"Too many requests from you: come again in {math.ceil(wait_s or 1)} s.",
+                retry_after_s=wait_s,
+            )
+        case Impossible():
+            exc = ValidationError(
+                exc.message_dict if hasattr(exc, "error_dict") else {"detail": exc.messages}
+            )
+        case DataError() | OverflowError():
+            # Numbers, days and texts that fit no column. Serializers know their bounds; this is for what one forgot.
+            exc = InvalidRequest(
+                "A number, a day or a text in this request is too large to be stored."
+            )
     if not isinstance(exc, GatewayError):
         answer: Response | None = framework_handler(exc, context)
         if answer is not None:
-            answer.data = _encodable(answer.data)
+            answer.data = _with_code(_encodable(answer.data), exc, answer.status_code)
         return answer
     facts = {"detail": exc.message, "code": exc.code}
     if exc.param:
@@ -34,6 +79,19 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         {"Retry-After": str(math.ceil(exc.retry_after_s))} if exc.retry_after_s is not None else {}
     )
     return Response(facts, status=exc.status, headers=headers)
+
+
+_CODES = {403: "permission_denied", 404: "not_found"}
+
+
+def _with_code(data: Any, exc: Exception, status: int) -> Any:
+    """Words by field have none: the field says it."""
+    if not (
+        isinstance(data, dict) and data.keys() == {"detail"} and isinstance(data["detail"], str)
+    ):
+        return data
+    code = exc.get_codes() if isinstance(exc, APIException) else _CODES.get(status, "error")
+    return {**data, "code": code if isinstance(code, str) else "error"}
 
 
 def _encodable(value: Any) -> Any:

@@ -27,6 +27,12 @@ def parse(text: str) -> Decimal:
         raise ValueError(f"{text!r} is not a number of credits") from exc
 
 
+def micros_or_nothing(text: str) -> int:
+    """Of a setting: "0" and "" are nothing. Raises ValueError for what is no number of credits, or below zero."""
+    credits = parse(text.strip() or "0")
+    return to_micros(credits) if credits else 0
+
+
 def to_text(micros: int) -> str:
     """Without trailing zeros: 2500000 -> "2.5"."""
     whole, rest = divmod(abs(micros), MICROS_PER_CREDIT)

@@ -30,6 +30,18 @@ def decrypt(token: str, keys: list[str]) -> str:
         ) from exc
 
 
+def seal(data: bytes, keys: list[str]) -> bytes:
+    return _fernet(tuple(keys)).encrypt(data)
+
+
+def unseal(token: bytes, keys: list[str]) -> bytes:
+    """Raises SecretUnreadable."""
+    try:
+        return _fernet(tuple(keys)).decrypt(token)
+    except InvalidToken as exc:
+        raise SecretUnreadable("what was sealed fits none of ENCRYPTION_KEYS") from exc
+
+
 def reencrypt(token: str, keys: list[str]) -> str:
     """The same text under the newest key."""
     try:

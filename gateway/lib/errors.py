@@ -12,8 +12,12 @@ GatewayError                      status  code                      retryable
 ├── UnknownRoute                  404     not_found                 no
 ├── MethodNotAllowed              405     method_not_allowed        no
 ├── Conflict                      409     conflict                  no
+│   ├── CallRunning               409     idempotency_key_in_use    yes
+│   └── AnswerNotKept             409     idempotency_answer_not_kept  no
 ├── BodyTooLarge                  413     body_too_large            no
+├── IdempotencyKeyReused          422     idempotency_key_reused    no
 ├── RateLimited                   429     rate_limit_exceeded       yes
+│   └── TooManyWrongKeys          429     too_many_wrong_keys       yes
 ├── QuotaExhausted                429     insufficient_quota        no
 ├── ClientGone                    499     client_gone               no
 ├── InternalError                 500     internal_error            no
@@ -51,6 +55,8 @@ class GatewayError(Exception):
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+        self.headers: list[tuple[bytes, bytes]] = []
+        """What an answer that tells of it carries besides."""
 
 
 class InvalidRequest(GatewayError):
@@ -107,6 +113,26 @@ class Conflict(GatewayError):
     code = "conflict"
 
 
+class CallRunning(Conflict):
+    """Another call with the same Idempotency-Key is being answered."""
+
+    code = "idempotency_key_in_use"
+    retryable = True
+
+
+class AnswerNotKept(Conflict):
+    """The call with this Idempotency-Key was charged, and its answer cannot be given again."""
+
+    code = "idempotency_answer_not_kept"
+
+
+class IdempotencyKeyReused(GatewayError):
+    """For another request."""
+
+    status = 422
+    code = "idempotency_key_reused"
+
+
 class BodyTooLarge(GatewayError):
     status = 413
     code = "body_too_large"
@@ -116,6 +142,12 @@ class RateLimited(GatewayError):
     status = 429
     code = "rate_limit_exceeded"
     retryable = True
+
+
+class TooManyWrongKeys(RateLimited):
+    """Whoever calls was not even looked for."""
+
+    code = "too_many_wrong_keys"
 
 
 class QuotaExhausted(GatewayError):

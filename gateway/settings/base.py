@@ -7,12 +7,19 @@ import sys
 import django_stubs_ext
 
 from gateway.lib.keyfiles import secret_from_file
+from gateway.lib.site_registry import seeds
+from gateway.settings.api import *  # noqa: F403
 from gateway.settings.celery import *  # noqa: F403
 from gateway.settings.channels import *  # noqa: F403
 from gateway.settings.env import BASE_DIR, DATA_DIR, env
+from gateway.settings.idempotency import *  # noqa: F403
 from gateway.settings.lending import *  # noqa: F403
+from gateway.settings.limits import *  # noqa: F403
 from gateway.settings.media import *  # noqa: F403
+from gateway.settings.people import *  # noqa: F403
 from gateway.settings.proxy import *  # noqa: F403
+from gateway.settings.rewards import *  # noqa: F403
+from gateway.settings.usage import *  # noqa: F403
 
 django_stubs_ext.monkeypatch()
 
@@ -40,6 +47,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_filters",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
+    *PEOPLE_APPS,  # noqa: F405
     "gateway",
     "accounts",
     "credentials",
@@ -55,6 +64,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.second_factor.SecondFactorMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -102,7 +113,10 @@ else:
         "pool": {
             "min_size": 1,
             "max_size": env.int("DATABASE_POOL_SIZE", default=10),
-            "timeout": 10,
+            # A database that is away is told to callers soon, and found again as soon as it is back: the pool would otherwise
+            # wait twice as long after each attempt, up to minutes.
+            "timeout": 5,
+            "reconnect_timeout": 2,
         }
     }
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
@@ -132,28 +146,35 @@ if _proxy_header := env.str("SECURE_PROXY_SSL_HEADER", default=""):
     # The header a TLS proxy in front sets to "https", such as X-Forwarded-Proto.
     SECURE_PROXY_SSL_HEADER = (f"HTTP_{_proxy_header.upper().replace('-', '_')}", "https")
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "accounts.authentication.PanelPasswordAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["gateway.lib.access.IsOperator"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "gateway.lib.api.exception_handler",
-}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Wellspring",
     "VERSION": VERSION,
+    "DESCRIPTION": DESCRIPTION,  # noqa: F405
     "SERVE_INCLUDE_SCHEMA": False,
+    # From this site, like everything a page asks for.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": True,
+        "persistAuthorization": False,
+        "validatorUrl": None,
+    },
+    "SORT_OPERATION_PARAMETERS": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "gateway.lib.schema.with_errors",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "CredentialStateEnum": "credentials.models.CREDENTIAL_STATES",
         "ModelStateEnum": "credentials.models.MODEL_STATES",
+        "KeyStateEnum": "accounts.api.key_serializers.KEY_STATES",
+        "InvitationStateEnum": "accounts.api.people_serializers.INVITATION_STATES",
     },
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+_seeds, CONFIG_FILE_PROBLEMS = seeds(CONFIG_FILE, FIXED_BY_ENVIRONMENT)  # noqa: F405
+vars().update(_seeds)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -46,6 +46,7 @@ _EVERY_S = {
     "gateway.tasks.prune_jobs": _DAY / 4,
     "quotas.tasks.sweep": env.float("SWEEP_INTERVAL_S", default=10.0),
     "quotas.tasks.prove": _DAY,
+    "quotas.tasks.expire_lots": _MINUTE,
     "credentials.tasks.refresh_logins": _MINUTE,
     "credentials.tasks.probe_credentials": _MINUTE,
     "credentials.tasks.notify_contributors": _MINUTE,
@@ -58,8 +59,13 @@ _EVERY_S = {
     "credentials.tasks.begin_day": 5 * _MINUTE,
     "credentials.tasks.delete_stale_imports": 10 * _MINUTE,
     "credentials.tasks.prune": _HOUR,
+    "credentials.tasks.reward_contributors": _HOUR,
     "apiproxy.tasks.delete_expired_responses": 10 * _MINUTE,
     "apiproxy.tasks.delete_expired_images": 10 * _MINUTE,
+    "apiproxy.tasks.delete_expired_idempotent_calls": 10 * _MINUTE,
+    "apiproxy.tasks.roll_up": _MINUTE,
+    "apiproxy.tasks.roll_up_late": _HOUR,
+    "apiproxy.tasks.delete_old_usage": _HOUR,
 }
 CELERY_BEAT_SCHEDULE = {
     task: {"task": task, "schedule": every_s, "options": {"expires": max(every_s, 60.0)}}

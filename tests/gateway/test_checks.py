@@ -51,7 +51,13 @@ def test_the_defaults_pass():
         ("S3_ACCESS_KEY_ID", "an-id", "gateway.E031"),
         ("S3_PUBLIC_URL", "https://pictures.example", "gateway.E031"),
         ("SAFETY_DEFAULT", "NONE", "gateway.E020"),
+        ("REQUEST_RETENTION_DAYS", -1, "gateway.E050"),
+        ("USAGE_HOUR_RETENTION_DAYS", 10**9, "gateway.E050"),
+        ("USAGE_DETAIL_DAYS", 0, "gateway.E051"),
         ("ANTI_TRUNCATION_MAX_ATTEMPTS", 0, "gateway.E005"),
+        ("WRONG_KEYS_PER_MINUTE", 0, "gateway.E005"),
+        ("LIMIT_WAIT_S", -1.0, "gateway.E060"),
+        ("LIMIT_QUEUE_LENGTH", -1, "gateway.E060"),
     ],
 )
 def test_a_wrong_setting_stops_the_boot_with_a_hint(settings, name, value, expected):

@@ -48,7 +48,7 @@ def page(client, alice):
 @pytest.mark.parametrize("path", [PAGE, RUN])
 def test_only_operators_come_in(client, charlie, path):
     ask = client.get if path == PAGE else client.post
-    sent_to = f"{reverse('admin:login')}?next={path}"
+    sent_to = f"{reverse('account_login')}?next={path}"
     assert ask(path).url == sent_to
     client.force_login(charlie)
     refused = ask(path)

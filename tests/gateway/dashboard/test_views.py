@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 
 import pytest
 from django.urls import reverse
@@ -62,13 +63,47 @@ def test_a_missing_page_is_said_in_the_frame(client, db):
     assert b"There is nothing here" in answer.content
 
 
+@pytest.mark.parametrize("path", ["/api/nothing", "/api/tokens/x%20y", "/creds/nothing"])
+def test_programs_are_told_in_json(client, db, path):
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_a_failure_is_told_in_json_too(client, db, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("a fault of ours: s3cret")
+
+    monkeypatch.setattr("accounts.announcing.current", broken)
+    client.raise_request_exception = False
+    answer = client.get("/api/announcements/current")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert b"s3cret" not in answer.content
+
+
+def test_the_documentation_of_the_api_asks_no_other_host(client, db):
+    answer = client.get("/api/docs/")
+    text = answer.content.decode()
+    assert not re.search(r"<style|<script>|\sstyle=|\son[a-z]+=", text)
+    for source in re.findall(r'(?:src|href)="([^"]+)"', text):
+        assert re.match(r"/[^/]", source), source
+        with closing(client.get(source.replace("&amp;", "&"))) as piece:
+            assert piece.status_code == 200
+    assert "script-src 'self'" in answer["Content-Security-Policy"]
+
+
 def test_the_schema_is_served_and_knows_how_to_sign_in(client, db):
     answer = client.get(reverse("schema"), headers={"accept": "application/vnd.oai.openapi+json"})
     assert answer.status_code == 200
     schema = answer.json()
     assert schema["openapi"].startswith("3.")
     schemes = schema["components"]["securitySchemes"]
-    assert schemes["panelPassword"] == {"type": "http", "scheme": "bearer"}
+    bearer = {"type": "http", "scheme": "bearer"}
+    assert {
+        name: bearer.items() <= schemes[name].items() for name in ("panelPassword", "token")
+    } == {
+        "panelPassword": True,
+        "token": True,
+    }
 
 
 def test_pages_would_pass_a_strict_content_security_policy(client, alice):

@@ -45,14 +45,15 @@ def visit(user):
     return page_of_operators(request, number=7)
 
 
-def test_a_page_sends_strangers_to_sign_in_and_back():
+def test_a_page_sends_strangers_to_sign_in_and_back(db):
     assert visit(person("operator")).content == b"page 7"
-    assert visit(AnonymousUser()).url == "/admin/login/?next=/somewhere%3Fq%3D1"
+    assert visit(AnonymousUser()).url == "/account/login?next=/somewhere%3Fq%3D1"
     refused = visit(person("steward"))
     assert refused.status_code == 403
     assert b"Only operators" in refused.content
 
 
+@pytest.mark.django_db(transaction=True)
 async def test_an_async_page_does_the_same():
     def request_of(user):
         request = AsyncRequestFactory().get("/")

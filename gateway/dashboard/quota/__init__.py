@@ -1,0 +1,1 @@
+"""/quota: what a key's holder sees of it, without an account."""
