@@ -17,13 +17,15 @@ from pathlib import Path
 import psutil
 
 from tests import services
-from tests.bench import figures, lending, measure, pure
+from tests.bench import booking, figures, lending, limits, measure, pure, usage
 from tests.bench.figures import Row
 from tests.bench.processes import Broken
 from tests.bench.site import Site
 from tests.bench.stand import Stand, standing
 
-SECTIONS = ("calls", "postgres", "streams", "memory", "lending", "pure")
+SECTIONS = ("calls", "postgres", "limits", "streams", "memory", "lending", "ledger", "pure")
+# Takes ten minutes: only when it is asked for.
+LONG = ("usage",)
 NOT_INSTALLED = "not installed"
 WANTED_FILES = 8192
 # Load per core from which the figures are more the others' than ours.
@@ -81,13 +83,26 @@ def _measure(stand: Stand, sections: tuple[str, ...] | list[str]) -> tuple[list[
             found["postgres"] = measure.postgres(stand)
         except services.Missing as exc:
             notes.append(f"The ledger on PostgreSQL is skipped: it {exc}.")
+    if "limits" in sections:
+        _say("limits")
+        found["limits"] = limits.limits(stand, redis=False)
+        try:
+            found["limits"] += limits.limits(stand, redis=True)
+        except services.Missing as exc:
+            notes.append(f"Limits in Redis are skipped: it {exc}.")
     if "lending" in sections:
         _say("lending")
         found["lending"] = lending.rows(stand.folder / "lending", rounds=stand.rounds)
+    if "ledger" in sections:
+        _say("ledger")
+        found["ledger"] = booking.rows(stand.folder / "ledger", stand.rounds)
     if "pure" in sections:
         _say("pure")
         found["pure"] = pure.rows(stand.rounds)
-    for name in SECTIONS:
+    if "usage" in sections:
+        _say("usage: a million requests on each database, some ten minutes")
+        found["usage"] = usage.rows(stand.folder / "usage", quick=stand.quick)
+    for name in (*SECTIONS, *LONG):
         rows += found.get(name, [])
     return rows, notes
 
@@ -143,7 +158,9 @@ def _allow_files() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--only", action="append", choices=SECTIONS, help="may be repeated")
+    parser.add_argument(
+        "--only", action="append", choices=(*SECTIONS, *LONG), help="may be repeated"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args()
 

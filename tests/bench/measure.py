@@ -21,7 +21,7 @@ QUICK_CALLS = {1: 150, 32: 500, 256: 800}
 MAIN_PARALLEL = 32
 
 CALLS_SECTION = "Whole answers: OpenAI chat, 1 kB asked, ledger on SQLite"
-LEDGER_SECTION = "The ledger: a key with a balance less an unlimited one, per call"
+LEDGER_SECTION = "The ledger: a key less API_PASSWORD, for which nothing is booked, per call"
 MEMORY_SECTION = "Memory of the web process"
 
 PACED_STREAMS = 64

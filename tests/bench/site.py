@@ -28,7 +28,9 @@ class Web:
 
 
 class Site:
-    def __init__(self, folder: Path, *, upstream_port: int, database_url: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, upstream_port: int, database_url: str = "", redis_url: str = ""
+    ) -> None:
         self._folder = folder
         self._database_url = database_url
         data_dir = folder / "data"
@@ -42,6 +44,7 @@ class Site:
             DRAIN_TIMEOUT_S="1",
             # The server's processes that are measured must not be replaced meanwhile.
             **({"DATABASE_URL": database_url} if database_url else {}),
+            **({"REDIS_URL": redis_url} if redis_url else {}),
         )
         self._manage("migrate", "--verbosity", "0")
         keys = folder / "keys.txt"
@@ -50,6 +53,18 @@ class Site:
         self.key: str = json.loads(self._manage("create_key", "--quota", "100000000", "--json"))[
             "key"
         ]
+
+    def limited_key(self, **limits: int) -> str:
+        """Another key, with these limits."""
+        told = self._manage(
+            "shell",
+            "--no-imports",
+            "-c",
+            "from accounts.services import issue_key; from quotas.models import Limits; "
+            "row, key = issue_key(quota_micros=10**17); "
+            f"row.limits = Limits.objects.create(**{limits!r}); row.save(); print(key)",
+        )
+        return told.split()[-1]
 
     def _manage(self, *arguments: str) -> str:
         done = subprocess.run(

@@ -24,10 +24,10 @@ _MOST_PAGES = 150
 def sign_in(url: str, username: str, password: str) -> Iterator[httpx.Client]:
     """A browser of somebody who is signed in, without the browser."""
     with httpx.Client(base_url=url, trust_env=False, verify=False, timeout=30) as client:
-        client.get("/admin/login/")
-        fields = {"username": username, "password": password}
+        client.get("/account/login")
+        fields = {"login": username, "password": password}
         token = {"csrfmiddlewaretoken": client.cookies["csrftoken"]}
-        answer = client.post("/admin/login/?next=/", data=fields | token)
+        answer = client.post("/account/login?next=/", data=fields | token)
         assert answer.status_code == 302, answer.text[:500]
         yield client
 

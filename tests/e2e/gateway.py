@@ -102,6 +102,10 @@ class Gateway:
             # All tests lend from this machine.
             "LENDING_ATTEMPTS_PER_HOUR": "100000",
             "LENDING_MAX_PENDING": "1000",
+            "WRONG_KEYS_PER_MINUTE": "100000",
+            "API_THROTTLE_ANON": "0",
+            "API_THROTTLE_USER": "0",
+            "API_WRONG_TOKENS": "0",
         }
         self._env = clean_environment(**(known | settings))
         self.data_dir.mkdir(parents=True)
@@ -112,9 +116,15 @@ class Gateway:
 
     def set_up(self) -> None:
         self.manage("migrate", "--verbosity", "0")
-        self._hand = Child("-m", "tests.e2e.hand", env=self._env, log=self._folder / "hand.log")
+        self.open_hand()
         self._site_key = self.key(1_000_000)
         self.start()
+
+    def open_hand(self) -> None:
+        """Anew when its database was away."""
+        if self._hand:
+            self._hand.end()
+        self._hand = Child("-m", "tests.e2e.hand", env=self._env, log=self._folder / "hand.log")
 
     def start(self) -> None:
         arguments = ["serve", "--host", "127.0.0.1", "--port", "0", "--json"]
@@ -164,7 +174,9 @@ class Gateway:
 
     def hand(self, do: str, **details: Any) -> Any:
         """One of the actions of `hand.py`."""
-        return self._hand.ask({"do": do, **details})
+        answer = self._hand.ask({"do": do, **details})
+        assert "error" not in answer, f"the hand failed at {do}: {answer['error']}"
+        return answer["result"]
 
     def key(self, quota: float = 1000, **options: Any) -> str:
         issued = self.hand("issue_key", quota_micros=round(quota * MICROS), **options)

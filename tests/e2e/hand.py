@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
+from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import Any
 
@@ -14,18 +16,19 @@ import django
 
 django.setup()
 
-from django.db import connection, transaction  # noqa: E402
+from django.db import connection, connections, transaction  # noqa: E402
 from django.db.models import Count, F  # noqa: E402
 
 from accounts import services as accounts  # noqa: E402
 from accounts.keys import public_id_of  # noqa: E402
-from accounts.models import ApiKey, User  # noqa: E402
+from accounts.models import ApiKey, Group, User  # noqa: E402
 from apiproxy.models import CatalogueModel, RequestLog  # noqa: E402
 from credentials import services as credentials  # noqa: E402
 from credentials.models import Allowance, Credential, Draining, Flow, ModelState  # noqa: E402
 from credentials.states import Event  # noqa: E402
 from quotas import selectors as quotas  # noqa: E402
-from quotas.models import Balance, Entry, Hold, Price  # noqa: E402
+from quotas import services as quota_services  # noqa: E402
+from quotas.models import Balance, Entry, Hold, Limits, Price  # noqa: E402
 
 Json = dict[str, Any]
 
@@ -55,6 +58,53 @@ def price(pattern: str, marker: str, **rates: int) -> None:
 def issue_key(quota_micros: int, **options: Any) -> Json:
     row, key = accounts.issue_key(quota_micros=quota_micros, **options)
     return {"key": key, "id": row.pk, "balance_id": row.balance_id}
+
+
+def crowd(keys: int) -> list[str]:
+    """Keys with limits of all sorts: some of owners with a wallet, some of those in a group with a budget, some by day, rate or
+    concurrency, some without an end."""
+    credit = 1_000_000
+    group = Group.objects.create(
+        name="crowd", balance=quota_services.open_balance(total_micros=1_500 * credit)
+    )
+    owners = []
+    for number in range(5):
+        owner = User.objects.create_user(f"crowd-{number}", group=group if number < 3 else None)
+        owner.balance = quota_services.open_balance(total_micros=120 * credit)
+        owner.save()
+        owners.append(owner)
+    sorts: list[Json] = [
+        {},
+        {"limits": {"day_micros": 16 * credit, "time_zone": "Asia/Shanghai"}},
+        {"limits": {"rpm": 12}},
+        {"limits": {"concurrency": 3}},
+        {"quota_micros": 10 * credit},
+        {"quota_micros": None},
+        {"limits": {"week_micros": 30 * credit, "month_micros": 30 * credit}},
+    ]
+    made = []
+    for number in range(keys):
+        options = {"quota_micros": 1_000 * credit, **sorts[number % len(sorts)]}
+        owner = owners[number % len(owners)] if number % 2 else None
+        made.append(accounts.issue_key(owner=owner, **options)[1])
+    return made
+
+
+def booked() -> Json:
+    """Request -> {"settle" or "refund": on how many balances}, and "open" for what is reserved."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    rows = Entry.objects.exclude(request_id=None).values_list("request_id", "kind", "reason")
+    for request_id, kind, _ in rows.iterator():
+        found[request_id][kind] += 1
+    for request_id in Hold.objects.values_list("request_id", flat=True):
+        found[request_id]["open"] += 1
+    return {request_id: dict(kinds) for request_id, kinds in found.items()}
+
+
+def limit_key(key: str, **limits: Any) -> None:
+    row = _key(key)
+    row.limits = Limits.objects.create(**limits)
+    row.save()
 
 
 def revoke(key: str) -> None:
@@ -198,6 +248,9 @@ ACTIONS = {
         mark,
         price,
         issue_key,
+        crowd,
+        booked,
+        limit_key,
         revoke,
         expire,
         balance,
@@ -226,8 +279,12 @@ ACTIONS = {
 def main() -> None:
     for line in sys.stdin:
         order: Json = json.loads(line)
-        result = ACTIONS[order.pop("do")](**order)
-        sys.stdout.write(json.dumps(result) + "\n")
+        try:
+            answer = {"result": ACTIONS[order.pop("do")](**order)}
+        except Exception:  # the test that asked fails with it, the next ones are not to
+            answer = {"error": traceback.format_exc()}
+            connections.close_all()
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
