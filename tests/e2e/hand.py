@@ -281,7 +281,7 @@ def main() -> None:
         order: Json = json.loads(line)
         try:
             answer = {"result": ACTIONS[order.pop("do")](**order)}
-        except Exception:  # the test that asked fails with it, the next ones are not to
+        except Exception:  # noqa: BLE001 - the test that asked fails with it, the next ones are not to
             answer = {"error": traceback.format_exc()}
             connections.close_all()
         sys.stdout.write(json.dumps(answer) + "\n")
