@@ -72,18 +72,15 @@ def withdraw(
     revoke = revoke and credential.provider == Provider.CODE_ASSIST
     rows = [credential, *(same_login(credential) if revoke else [])]
     now = time.time() if now is None else now
-    withdrawn = [
-        set_state(
-            credential_id=row.pk,
-            event=Event.WITHDRAWN,
-            reason="",
-            by=by,
-            now=now,
-            keep_secret=revoke,
+    ids = [row.pk for row in rows]
+    # In the order of ids, as whoever books uses of several holds them: a new name locks a row against that.
+    done = {
+        pk: set_state(
+            credential_id=pk, event=Event.WITHDRAWN, reason="", by=by, now=now, keep_secret=revoke
         )
-        for row in rows
-    ]
-    ids = [row.pk for row in withdrawn]
+        for pk in sorted(ids)
+    }
+    withdrawn = [done[pk] for pk in ids]
     if revoke:
         Credential.objects.filter(pk__in=ids).update(revocation=Revocation.ASKED)
         for row in withdrawn:

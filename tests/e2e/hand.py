@@ -36,7 +36,8 @@ Json = dict[str, Any]
 @transaction.atomic
 def lend(lent: list[Json], marker: str) -> list[int]:
     """Exactly these credentials from now on. A process that shows the model `marker` has seen the change."""
-    for credential_id in Credential.objects.exclude(state="withdrawn").values_list("pk", flat=True):
+    others = Credential.objects.exclude(state="withdrawn").order_by("pk")
+    for credential_id in others.values_list("pk", flat=True):
         credentials.set_state(credential_id=credential_id, event=Event.WITHDRAWN)
     ids = [credentials.store(**one).pk for one in lent]
     mark(marker)

@@ -297,6 +297,17 @@ def test_revoking_takes_every_project_of_the_login_along():
     assert not finish(credential_id=first.pk, client=Google(), now=at(5))
 
 
+def test_the_rows_of_a_login_are_locked_in_the_order_in_which_uses_are_booked():
+    """Else the two may wait for each other: booking holds the rows of a batch by ascending id."""
+    first, second = store_login(project="p-1"), store_login(project="p-2")
+
+    rows = withdraw(credential_id=second.pk, revoke=True, now=T0)
+
+    assert [row.pk for row in rows] == [second.pk, first.pk]
+    history = StateChange.objects.filter(event="withdrawn").order_by("id")
+    assert list(history.values_list("credential", flat=True)) == [first.pk, second.pk]
+
+
 def test_without_revocation_the_other_projects_stay_lent():
     first, second = store_login(project="p-1"), store_login(project="p-2")
     assert len(withdraw(credential_id=first.pk)) == 1
