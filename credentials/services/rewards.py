@@ -19,16 +19,29 @@ from gateway.lib.credits import to_text
 from quotas import services as quota_services
 from quotas.models import Balance, Entry
 
+_IN_ORDER = ("credential", "day", "model", "status")
+"""As batches of calls take the rows (services/uses.py): in another order the two could wait for each other."""
+_ROWS = 500
+
 
 def reward_contributors() -> dict[str, str | int]:
     """One entry for each credential and day that served something since the last time; what was booked, for the jobs page."""
     reward = reward_micros()
     if not reward:
-        unrewarded().update(rewarded=F("calls"))
+        _pass_over()
         return {"calls": 0}
     due = unrewarded().order_by("credential", "day").values_list("credential", "day").distinct()
     calls = sum(_reward(credential_id, day, reward) for credential_id, day in list(due))
     return {"calls": calls, "credits": to_text(calls * reward)}
+
+
+def _pass_over() -> None:
+    due = list(unrewarded().order_by(*_IN_ORDER).values_list("pk", flat=True))
+    for start in range(0, len(due), _ROWS):
+        rows = DailyUse.objects.filter(pk__in=due[start : start + _ROWS])
+        with transaction.atomic():
+            list(rows.order_by(*_IN_ORDER).select_for_update().values_list("pk"))
+            rows.update(rewarded=F("calls"))
 
 
 @transaction.atomic
@@ -40,7 +53,7 @@ def _reward(credential_id: int, day: date, reward_micros: int) -> int:
     if contributor is None:
         return 0
     calls = 0
-    for row in unrewarded().filter(credential=credential_id, day=day):
+    for row in unrewarded().filter(credential=credential_id, day=day).order_by(*_IN_ORDER):
         if DailyUse.objects.filter(pk=row.pk, rewarded=row.rewarded).update(rewarded=row.calls):
             calls += row.calls - row.rewarded
     if calls:

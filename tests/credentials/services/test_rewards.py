@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -106,6 +109,25 @@ def test_calls_from_before_the_reward_was_switched_on_are_not_paid(bob, lent, se
     served(lent, 1)
     assert reward_contributors()["calls"] == 1
     assert earned(bob) == CREDIT
+
+
+@pytest.mark.parametrize("reward", ["0", "1"])
+def test_rows_are_taken_in_the_order_in_which_calls_are_booked(
+    bob, lent, settings, monkeypatch, reward
+):
+    """Else on PostgreSQL the two may wait for each other. Here: the order in which they are asked for."""
+    settings.REWARD_CREDITS = reward
+    monkeypatch.setattr(service, "_ROWS", 1)
+    for model in ("c", "a", "b"):
+        served(lent, 1, model=model)
+    by_name = DailyUse.objects.order_by("model").values_list("pk", flat=True)
+    with CaptureQueriesContext(connection) as queries:
+        reward_contributors()
+    updates = [
+        q["sql"] for q in queries if q["sql"].startswith(f'UPDATE "{DailyUse._meta.db_table}"')
+    ]
+    named = [re.search(r'"id" (?:= |IN \()(\d+)', sql)[1] for sql in updates]
+    assert named == [str(pk) for pk in by_name]
 
 
 def test_what_was_paused_or_taken_back_keeps_what_it_earned(bob, lent):
