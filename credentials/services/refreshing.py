@@ -130,9 +130,10 @@ def _keep(credential: Credential, used: str, reply: TokenReply, asked_at: float)
     """Persist before use, for every project of the same login, unless a newer login replaced the one that was used."""
     revision = bump(TOPIC)
     refresh_token = reply.refresh_token or used
+    # By ascending id, as whoever books uses of several holds them: a new fingerprint locks a row against that.
     same_login = Credential.objects.filter(
         provider=credential.provider, fingerprint=fingerprint(used)
-    )
+    ).order_by("pk")
     for row in same_login:
         secret = _opened(row)
         if secret.get("refresh_token") != used:

@@ -226,8 +226,9 @@ class _Intake:
 
     def save(self) -> None:
         Credential.objects.bulk_create([row for row, _ in self.new], batch_size=_CHUNK)
+        # By ascending id, as whoever books uses of several holds them: this statement locks against that.
         Credential.objects.bulk_create(
-            self.changed.values(),
+            [self.changed[pk] for pk in sorted(self.changed)],
             batch_size=_CHUNK,
             update_conflicts=True,
             unique_fields=["id"],

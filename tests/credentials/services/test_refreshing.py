@@ -8,6 +8,7 @@ import httpx
 import pytest
 from cryptography.fernet import Fernet
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from credentials import services
@@ -101,6 +102,16 @@ def test_a_rotated_refresh_token_replaces_the_old_one_for_every_project_of_the_l
     refresh(first, TokenEndpoint(refresh_token="1//rotated"))
     assert opened(first)["refresh_token"] == opened(second)["refresh_token"] == "1//rotated"
     assert store_login(oauth_secret(refresh_token="1//rotated"), project="project-one") == first
+
+
+@pytest.mark.django_db
+def test_the_projects_of_a_login_are_locked_in_the_order_in_which_uses_are_booked():
+    """Else the two may wait for each other: booking holds the rows of a batch by ascending id."""
+    first, second = store_login(project="z-made-first"), store_login(project="a-made-second")
+    with CaptureQueriesContext(connection) as queries:
+        refresh(second, TokenEndpoint(refresh_token="1//rotated"))
+    renewed = [q["sql"] for q in queries if 'SET "secret"' in q["sql"]]
+    assert [sql.rpartition(" = ")[2] for sql in renewed] == [str(first.pk), str(second.pk)]
 
 
 @pytest.mark.django_db

@@ -224,6 +224,27 @@ def test_a_credential_without_a_name_gets_one_that_shows_nothing():
     assert label.split()[1] not in api_key()
 
 
+def test_known_rows_are_locked_in_the_order_in_which_uses_are_booked():
+    """Else the two may wait for each other: booking holds the rows of a batch by ascending id."""
+    known = [store_login(project=f"p-{n}", email=f"p{n}@example.org") for n in range(3)]
+    newer = [
+        Found(
+            provider="code_assist",
+            secret=oauth_secret(refresh_token=f"1//newer-{n}"),
+            source="",
+            project=f"p-{n}",
+            email=f"p{n}@example.org",
+            label="",
+        )
+        for n in (2, 0, 1)
+    ]
+    with CaptureQueriesContext(connection) as queries:
+        import_items(items=newer)
+    (sql,) = [q["sql"] for q in queries if 'ON CONFLICT("id")' in q["sql"]]
+    rows = [sql.index(Credential.objects.get(pk=one.pk).fingerprint) for one in known]
+    assert rows == sorted(rows)
+
+
 def test_two_imports_at_once_store_each_key_once(shared_database):
     items = parse("keys.txt", "\n".join(map(api_key, range(50))).encode())
     started = threading.Barrier(2)
