@@ -54,10 +54,10 @@ def _running(folder, google, image_hosts, **options):
     try:
         site.set_up()
         yield site
-        leaks = site.leaks()
+        leaks, deadlocks = site.leaks(), site.hand("deadlocks")
     finally:
         exit_code = site.stop()
-    assert (exit_code, leaks) == (0, [])
+    assert (exit_code, leaks, deadlocks) == (0, [], 0)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

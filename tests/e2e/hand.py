@@ -232,6 +232,15 @@ def logged(key: str) -> list[Json]:
     return list(rows.values("dialect", "requested_model", "model", "status", "dropped"))
 
 
+def deadlocks() -> int:
+    """How often two transactions waited for each other, as PostgreSQL counts."""
+    if connection.vendor != "postgresql":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
 def dump() -> str:
     """Every row of every table as text."""
     with connection.cursor() as cursor:
@@ -272,6 +281,7 @@ ACTIONS = {
         store_all,
         log_rows,
         logged,
+        deadlocks,
         dump,
     )
 }

@@ -72,7 +72,7 @@ def swept(site):
 
 def proves(site):
     proof = site.manage("prove_ledger", "--json")
-    assert (proof["ok"], proof["discrepancies"]) == (True, [])
+    assert (proof["ok"], proof["discrepancies"], site.hand("deadlocks")) == (True, [], 0)
 
 
 # ---------------------------------------------------------------------- killed at every step
