@@ -7,15 +7,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from quotas.periods import first_day
+from quotas.periods import MOST_DAYS_AHEAD, first_day
 from quotas.terms import Account
 
 Limit = Literal["total", "day", "week", "month"]
 
 NOW = -1
 """The day of what is used now, whichever day the balance is at."""
-# No two places on earth are further apart than this.
-_MOST_DAYS_AHEAD = 2
 
 
 class State(Struct):
@@ -35,7 +33,7 @@ class State(Struct):
         another time zone, opens no limit anew. Further ahead than any zone is only what a wrong clock wrote; the day is
         put right then, and what was counted stays counted until it is over."""
         if day <= self.day:
-            if self.day - day > _MOST_DAYS_AHEAD:
+            if self.day - day > MOST_DAYS_AHEAD:
                 self.day = day
             return
         if first_day("week", day) != (self.day and first_day("week", self.day)):

@@ -243,13 +243,14 @@ class _Batch:
             p: decisions.give(states, held, self._closes[p].charge_micros)
             for p, held in self._held.items()
         }
-        zones = {a.time_zone for p in self._wanted for a in self._reserves[p].accounts}
-        days = {zone: day_of(self._now, zone) for zone in zones}
-        reserved: dict[int, list[Held]] = {}
-        refusals: dict[int, Refusal] = {}
         accounts = {
             account.balance_id: account for p in self._held for account in self._closes[p].accounts
         }
+        wanted = [account for p in self._wanted for account in self._reserves[p].accounts]
+        zones = {account.time_zone for account in (*accounts.values(), *wanted)}
+        days = {zone: day_of(self._now, zone) for zone in zones}
+        reserved: dict[int, list[Held]] = {}
+        refusals: dict[int, Refusal] = {}
         for p in self._wanted:
             one = self._reserves[p]
             outcome = decisions.take(states, one.accounts, one.amount_micros, days)
@@ -260,11 +261,15 @@ class _Batch:
                 reserved[p] = outcome
         changes = ", ".join(f"{column} = %s" for column in _STATE[1:])
         for balance_id, state in states.items():
+            account = accounts.get(balance_id, Account(balance_id))
+            if account.periodic:
+                # What is left is told as of now, also of a call that began on another day.
+                state.turn(days[account.time_zone])
             self._cursor.execute(
                 f"UPDATE {_BALANCE} SET {changes} WHERE id = %s",
                 (*[getattr(state, column) for column in _STATE[1:]], balance_id),
             )
-            self._left[balance_id] = state.left(accounts.get(balance_id, Account(balance_id)))
+            self._left[balance_id] = state.left(account)
         return reserved, refusals, charges
 
     def _locked(self) -> dict[int, State]:

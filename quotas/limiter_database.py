@@ -28,7 +28,7 @@ from quotas.limiter import (
     tightest,
 )
 from quotas.models import Gate, Passage
-from quotas.periods import day_of, ends_at
+from quotas.periods import MOST_DAYS_AHEAD, day_of, ends_at
 from quotas.terms import Terms
 
 _GATE = Gate._meta.db_table
@@ -165,6 +165,9 @@ def _refusal(
         day = day_of(now, terms.time_zone)
         if day > window.day:
             window.day, window.calls, window.changed = day, 0, True
+        elif window.day - day > MOST_DAYS_AHEAD:
+            # Only a wrong clock wrote that; what was counted stays counted until the day is over.
+            window.day, window.changed = day, True
         if window.calls >= terms.rpd:
             wait_s = ends_at("day", window.day, terms.time_zone) - now
             return Refused(scope, "rpd", terms.rpd, window.calls, wait_s)

@@ -83,6 +83,9 @@ local function take(id, tokens, scopes)
   for i, scope in ipairs(scopes) do
     local key, rpm, rpd, tpm, concurrency, day, left = unpack(scope)
     slide(key)
+    -- It asked before, when the answer came too late for it: that one never began.
+    redis.call('ZREM', key .. ':running', id)
+    forget(key, {id})
     local requests = redis.call('ZCARD', key .. ':passed')
     local sum = tonumber(redis.call('GET', key .. ':sum') or '0')
     local calls = 0

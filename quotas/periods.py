@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo
 
 Period = Literal["day", "week", "month"]
 
+MOST_DAYS_AHEAD = 2
+"""No two places on earth are further apart than this."""
+
 
 def day_of(at: float, time_zone: str) -> int:
     """`at`: epoch seconds."""

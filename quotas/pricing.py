@@ -9,6 +9,7 @@ where it has an end itself. A row that ends when it begins was called off and ne
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -25,6 +26,9 @@ MOST_MICROS = 10**15
 
 # A reservation assumes this many output tokens when neither the client nor the price's model sets a bound.
 DEFAULT_OUTPUT_TOKENS = 8_192
+
+# Of a glob: anything, any character, one of these or none of these.
+_NOT_LITERAL = re.compile(r"[*?]|\[!?\]?[^\]]*\]")
 
 # More made-up names than that are not worth remembering.
 _MOST_KNOWN = 10_000
@@ -129,7 +133,7 @@ def _best(prices: Sequence[Price], model: str) -> Price | None:
         if price.pattern == model:
             return price
         if fnmatchcase(model, price.pattern):
-            rank = (sum(c not in "*?[]" for c in price.pattern), position)
+            rank = (len(_NOT_LITERAL.sub("", price.pattern)), position)
             if rank > best_rank:
                 best, best_rank = price, rank
     return best

@@ -31,7 +31,13 @@ from gateway.lib.audit import record_change
 from gateway.lib.tables import csv_response
 from quotas import services
 from quotas.models import Campaign, Code
-from quotas.services.codes import HINT_LETTERS, MOST_CODES, MOST_USES, normalized
+from quotas.services.codes import (
+    HINT_LETTERS,
+    MOST_CODES,
+    MOST_USES,
+    SHORTEST_HINT,
+    normalized,
+)
 
 STATES = ("usable", "used", "expired", "revoked")
 
@@ -146,9 +152,10 @@ class CodeFilter(django_filters.FilterSet):  # type: ignore[misc]
         fields = ("campaign", "starts", "state")
 
     def beginning(self, rows: QuerySet[Code], name: str, value: str) -> QuerySet[Code]:
-        # A hint is shorter than what may be known of a code.
+        # A hint may be shorter than what is known of a code, and that of a short word is shorter than others'.
         known = normalized(value)
-        return rows.filter(hint__startswith=known[:HINT_LETTERS])
+        whole = [known[:length] for length in range(SHORTEST_HINT, HINT_LETTERS)]
+        return rows.filter(Q(hint__startswith=known[:HINT_LETTERS]) | Q(hint__in=whole))
 
     def in_state(self, rows: QuerySet[Code], name: str, state: str) -> QuerySet[Code]:
         if state == "revoked":

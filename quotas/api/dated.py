@@ -17,7 +17,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from gateway.lib.api import Cursor
 from quotas.models import Multiplier, Price
-from quotas.selectors.prices import in_force, is_followed, upcoming
+from quotas.selectors.prices import in_force, is_followed, upcoming, with_followed
 
 _STATES = (
     ("current", "what counts at the moment of `at`, or now"),
@@ -66,7 +66,11 @@ def state_of(row: Price | Multiplier, now: datetime) -> str:
         return "upcoming"
     if row.valid_until is not None and row.valid_until <= now:
         return "ended"
-    return "followed" if is_followed(row, now) else "current"
+    # Lists know it of all their rows.
+    followed = getattr(row, "followed", None)
+    if followed is None:
+        followed = is_followed(row, now)
+    return "followed" if followed else "current"
 
 
 class EndSerializer(serializers.Serializer[Any]):
@@ -83,7 +87,9 @@ class DatedViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Any]):
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         # Filters are for lists: a row that counts no more can be looked at too.
-        return super().filter_queryset(queryset) if self.action == "list" else queryset
+        if self.action != "list":
+            return queryset
+        return with_followed(super().filter_queryset(queryset), timezone.now())
 
 
 def times_of(row: Model) -> dict[str, Any]:

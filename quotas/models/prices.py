@@ -10,6 +10,9 @@ from django.utils import timezone
 
 from gateway.lib.models import Revisioned
 
+# One that was called off is in nobody's way.
+_COUNTS = Q(valid_until__isnull=True) | Q(valid_until__gt=F("valid_from"))
+
 
 class Price(Revisioned):
     """What a call of the models that match `pattern` costs, from `valid_from` on until it is followed by another of the same
@@ -40,7 +43,9 @@ class Price(Revisioned):
         ordering: ClassVar = ["tariff", "pattern", "-valid_from"]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["tariff", "pattern", "valid_from"], name="price_identity"
+                fields=["tariff", "pattern", "valid_from"],
+                condition=_COUNTS,
+                name="price_identity",
             ),
             models.CheckConstraint(
                 name="price_ends_after_it_begins",
@@ -80,7 +85,9 @@ class Multiplier(Revisioned):
         abstract = False
         ordering: ClassVar = ["feature", "-valid_from"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["feature", "valid_from"], name="multiplier_identity"),
+            models.UniqueConstraint(
+                fields=["feature", "valid_from"], condition=_COUNTS, name="multiplier_identity"
+            ),
             models.CheckConstraint(name="multiplier_not_negative", condition=Q(factor__gte=0)),
         ]
 

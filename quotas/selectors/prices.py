@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from math import inf
 from typing import Any
@@ -19,9 +19,13 @@ _COUNTS = Q(valid_until=None) | Q(valid_until__gt=F("valid_from"))
 """Not called off."""
 
 
+_SET_BACK = timedelta(days=1)
+"""By as much a clock may be set back before a book that was read earlier knows no prices for what it shows then."""
+
+
 def price_book(since: datetime | None = None) -> PriceBook:
-    """All that counts from `since` on; None: from now on. The past, which may be long, is left out."""
-    since = since or timezone.now()
+    """All that counts from `since` on; None: from a day ago on. The past, which may be long, is left out."""
+    since = since or timezone.now() - _SET_BACK
     rows: list[Dated] = list(_dated_prices(in_force(Price.objects.all(), since, later=True)))
     factors = in_force(Multiplier.objects.all(), since, later=True)
     for order, one in enumerate(factors.order_by("pk")):
@@ -78,11 +82,18 @@ def upcoming(rows: QuerySet[Any], at: datetime) -> QuerySet[Any]:
     return rows.filter(_COUNTS, valid_from__gt=at)
 
 
+def with_followed(rows: QuerySet[Any], at: datetime) -> QuerySet[Any]:
+    """Each with `followed`: whether another has taken its place."""
+    found: QuerySet[Any] = rows.annotate(
+        followed=Exists(_followers(rows).filter(valid_from__lte=at))
+    )
+    return found
+
+
 def is_followed(row: Price | Multiplier, at: datetime) -> bool:
     """Another has taken its place."""
     rows = type(row)._default_manager.filter(pk=row.pk)
-    followers: QuerySet[Any] = _followers(rows).filter(valid_from__lte=at)
-    return bool(rows.filter(Exists(followers)).exists())
+    return bool(with_followed(rows, at).filter(followed=True).exists())
 
 
 def _followers(rows: QuerySet[Any]) -> QuerySet[Any]:

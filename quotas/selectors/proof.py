@@ -73,7 +73,13 @@ def _lots() -> list[Discrepancy]:
     overdue = Q(expires_at__lt=timezone.now() - _OVERDUE, balance__reserved_micros=0)
     wrong = Lot.objects.filter(~given | overdue).select_related("entry").order_by("pk")
     found = [
-        Discrepancy(lot.balance_id, "lots", lot.left_micros, min(lot.entry.amount_micros, 0))
+        Discrepancy(
+            lot.balance_id,
+            "lots",
+            lot.left_micros,
+            # Too much, or too late.
+            lot.entry.amount_micros if lot.left_micros > lot.entry.amount_micros else 0,
+        )
         for lot in wrong
     ]
     ahead = Balance.objects.filter(shared_out_micros__gt=F("used_micros")).order_by("pk")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, Sum
 from django.utils import timezone
@@ -107,12 +108,11 @@ def set_total(*, balance_id: int, total_micros: int | None, actor: str = "") -> 
 @transaction.atomic
 def count_periods(*, balance_id: int, time_zone: str = "") -> None:
     """Begin to count by days: what was charged since this day, week and month began is added up from the ledger. For a balance that
-    gets its first such limit, or had none for some days. Calls that run at this moment count as far as they were counted when they
-    began."""
-    balance = Balance.objects.select_for_update().get(pk=balance_id)
+    gets its first such limit, or had none for a while. Calls that run at this moment count as far as they were counted when they
+    began. `time_zone` "": the site's."""
+    time_zone = time_zone or settings.TIME_ZONE
+    Balance.objects.select_for_update().get(pk=balance_id)
     day = day_of(timezone.now().timestamp(), time_zone)
-    if balance.day == day:
-        return
     settled = Entry.objects.filter(balance_id=balance_id, kind=Entry.Kind.SETTLE)
     since = {column: starts_at(period, day, time_zone) for period, column in _COLUMNS}
     used = settled.filter(created_at__gte=_moment(min(since.values()))).aggregate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import secrets
 import unicodedata
@@ -16,11 +17,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from msgspec import Struct
+from redis.exceptions import RedisError
 
 from gateway.lib.errors import Conflict, InvalidRequest, RateLimited
 from quotas.models import Balance, Campaign, Code, Entry, Redemption
 from quotas.services.balances import move
 from quotas.services.lots import add_lot
+
+logger = logging.getLogger(__name__)
 
 MOST_CODES = 10_000
 MOST_USES = 2**31 - 1
@@ -28,8 +32,9 @@ MOST_USES = 2**31 - 1
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _GROUPS, _LETTERS = 4, 5
 _WORD = re.compile(r"[0-9A-Z]{4,40}")
-HINT_LETTERS = 4
+HINT_LETTERS, SHORTEST_HINT = 4, 2
 _ROWS_A_STATEMENT = 1000
+_ONCE = "You took part already: once for each, however many codes."
 _HOUR_S = 3600
 
 
@@ -134,7 +139,7 @@ def redeem(*, code: str, balance: Balance, user: Any = None, address: str = "") 
     when too many that there are not came from this address, Conflict when it is good for nothing now."""
     tries = f"wrong-codes:{hashlib.sha256(address.encode()).hexdigest()[:32]}"
     limit = settings.WRONG_CODES_PER_HOUR
-    if limit and cache.get(tries, 0) >= limit:
+    if limit and _counted(tries) >= limit:
         raise RateLimited(
             "Too many wrong codes came from your address: try again in an hour.",
             retry_after_s=_HOUR_S,
@@ -142,13 +147,28 @@ def redeem(*, code: str, balance: Balance, user: Any = None, address: str = "") 
     # One look by the digest, found or not: how long it takes tells nothing about the letters.
     found = Code.objects.filter(digest=digest_of(code)).first()
     if found is None:
-        cache.add(tries, 0, _HOUR_S)
-        try:
-            cache.incr(tries)
-        except ValueError:  # it ran out just now
-            cache.set(tries, 1, _HOUR_S)
+        _count(tries)
         raise InvalidRequest("There is no such code: check that it is spelled right.", param="code")
     return _redeem(found.pk, balance, user, address)
+
+
+def _counted(tries: str) -> int:
+    try:
+        return int(cache.get(tries, 0))
+    except RedisError as exc:
+        logger.warning("wrong codes are not counted: %s", exc)
+        return 0
+
+
+def _count(tries: str) -> None:
+    """A cache that is away counts nothing: good codes stay of use."""
+    try:
+        cache.add(tries, 0, _HOUR_S)
+        cache.incr(tries)
+    except ValueError:  # it ran out just now
+        cache.set(tries, 1, _HOUR_S)
+    except RedisError as exc:
+        logger.warning("wrong codes are not counted: %s", exc)
 
 
 @transaction.atomic
@@ -166,6 +186,8 @@ def _redeem(code_id: int, balance: Balance, user: Any, address: str) -> Redeemed
     if row["open_ended"]:
         raise Conflict("There is no limit to these credits: keep the code for where there is one.")
     person = row["user"] or row["key__owner"]
+    if campaign.once_each and _took_part(campaign, balance, person):
+        raise Conflict(_ONCE)
     try:
         entry = move(
             balance_id=balance.pk,
@@ -190,11 +212,19 @@ def _redeem(code_id: int, balance: Balance, user: Any, address: str) -> Redeemed
                 address=address[:45],
             )
     except IntegrityError as exc:
-        raise Conflict("You took part already: once for each, however many codes.") from exc
+        raise Conflict(_ONCE) from exc
     expires_at = now + timedelta(days=campaign.credit_days) if campaign.credit_days else None
     if expires_at:
         add_lot(entry=entry, expires_at=expires_at)
     return Redeemed(campaign.name, campaign.amount_micros, expires_at, entry.pk)
+
+
+def _took_part(campaign: Campaign, balance: Balance, person: int | None) -> bool:
+    """While the campaign let each of them do so more often; else the constraint knows it."""
+    same = Q(balance=balance.pk)
+    if person:
+        same |= Q(balance__user=person) | Q(balance__key__owner=person)
+    return Redemption.objects.filter(same, campaign=campaign, party=None).exists()
 
 
 def _why_not(code: Code, now: datetime) -> str:

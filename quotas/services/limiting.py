@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
+from django.utils import timezone
+
 from quotas.models import Balance, Limits
+from quotas.periods import day_of
 from quotas.services.balances import count_periods, open_balance
 
 CREDIT_FIELDS = ("day_micros", "week_micros", "month_micros")
@@ -63,11 +67,12 @@ def balance_for(
     *, balance: Balance | None, rows: tuple[Limits | None, ...], label: str, time_zone: str = ""
 ) -> Balance | None:
     """The balance that these limits need, made without an end where there was none; its counts begin with what the ledger knows
-    of the running day, week and month."""
+    of the running day, week and month, also where the last call that was counted was on another day. `time_zone` "": the site's."""
+    time_zone = time_zone or settings.TIME_ZONE
     if not counts_credits(*rows):
         return balance
     if balance is None:
         balance = open_balance(label=label, open_ended=True)
-    elif balance.day == 0:
+    elif balance.day != day_of(timezone.now().timestamp(), time_zone):
         count_periods(balance_id=balance.pk, time_zone=time_zone)
     return balance

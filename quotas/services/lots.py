@@ -7,12 +7,13 @@ lot that was used before it was there, and a lot that is looked at late has lost
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
-from quotas.models import Balance, Entry, Lot
+from quotas.models import Balance, Entry, Hold, Lot
 from quotas.services.balances import move
 
 
@@ -47,8 +48,8 @@ def share_out(*, balance_id: int) -> Balance:
 
 
 def expire_lots(*, now: datetime | None = None) -> tuple[int, int]:
-    """Take away what is left of lots whose time is over: (balances, micros). What is reserved at this moment waits for the next
-    time. Run it as often as you like."""
+    """Take away what is left of lots whose time is over: (balances, micros). What calls that began in time may still use of them
+    waits for their end. Run it as often as you like."""
     now = now or timezone.now()
     due = Lot.objects.filter(expires_at__lte=now).order_by("balance").values_list("balance")
     balances = expired = 0
@@ -61,11 +62,15 @@ def expire_lots(*, now: datetime | None = None) -> tuple[int, int]:
 @transaction.atomic
 def _expire(balance_id: int, now: datetime) -> int:
     balance = share_out(balance_id=balance_id)
+    due = Lot.objects.filter(balance=balance, expires_at__lte=now)
+    lots = list(due.select_related("entry").order_by("expires_at", "pk"))
+    waits = _waits(balance, lots)
     free = balance.remaining_micros
     expired = 0
-    due = Lot.objects.filter(balance=balance, expires_at__lte=now)
-    for lot in due.select_related("entry").order_by("expires_at", "pk"):
-        gone = lot.left_micros if balance.open_ended else min(lot.left_micros, max(free, 0))
+    for lot in lots:
+        gone = lot.left_micros
+        if not balance.open_ended:
+            gone = min(gone - waits[lot.pk], max(free, 0))
         if gone:
             move(
                 balance_id=balance_id,
@@ -81,3 +86,18 @@ def _expire(balance_id: int, now: datetime) -> int:
         elif gone:
             Lot.objects.filter(pk=lot.pk).update(left_micros=lot.left_micros - gone)
     return expired
+
+
+def _waits(balance: Balance, lots: Iterable[Lot]) -> dict[int, int]:
+    """By lot, those first that expire first: how much of it calls have reserved that began before its time was over."""
+    holds = []
+    if balance.reserved_micros:
+        holds = list(
+            Hold.objects.filter(balance=balance.pk).values_list("created_at", "amount_micros")
+        )
+    waits, earlier = {}, 0
+    for lot in lots:
+        in_time = sum(amount for began_at, amount in holds if began_at < lot.expires_at)
+        waits[lot.pk] = min(lot.left_micros, in_time - earlier)
+        earlier += waits[lot.pk]
+    return waits

@@ -181,6 +181,22 @@ def test_credits_that_expire_become_a_lot(campaign, balance):
     assert told.micros == 2 * CREDIT
 
 
+def test_who_took_part_while_each_might_often_does_not_once_each_may_only_once(
+    campaign, balance, bob
+):
+    change(campaign, once_each=False)
+    key, _ = issue_key(quota_micros=0, owner=bob)
+    codes = services.make_codes(campaign=campaign, count=6)
+    for code, into in zip(codes, (balance, bob.balance, bob.balance), strict=False):
+        redeem(code, into)
+    change(campaign, once_each=True)
+    for code, into in zip(codes[3:], (balance, bob.balance, key.balance), strict=True):
+        with pytest.raises(Conflict, match="took part"):
+            redeem(code, into)
+    redeem(codes[3], services.open_balance())
+    assert selectors.prove()[1] == []
+
+
 class TestGuessing:
     def test_an_address_may_guess_so_often_an_hour(self, campaign, balance, settings):
         settings.WRONG_CODES_PER_HOUR = 3
@@ -198,6 +214,17 @@ class TestGuessing:
     ):
         with django_assert_num_queries(1), pytest.raises(InvalidRequest):
             redeem("x" * 100, balance)
+
+    def test_while_redis_is_away_codes_are_redeemed_and_nothing_is_counted(
+        self, campaign, balance, settings
+    ):
+        address = "redis://127.0.0.1:1/0"
+        cache = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": address}
+        settings.CACHES = {"default": cache}
+        [code] = services.make_codes(campaign=campaign, count=1)
+        with pytest.raises(InvalidRequest):
+            redeem("no such code", balance)
+        assert redeem(code, balance).amount_micros == 2 * CREDIT
 
     @pytest.mark.parametrize("code", ["", "\0", "\ud800", "名" * 1000, "' OR 1=1 --"])
     def test_any_text_may_be_tried(self, campaign, balance, code):

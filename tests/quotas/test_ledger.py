@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from django.db import connection
+from django.db.models import F
 
 from quotas import ledger, selectors, services
 from quotas.ledger import Close, Reserve
-from quotas.models import Balance, Entry, Hold
+from quotas.models import Balance, Entry, Hold, Limits
 from quotas.periods import day_of
 from quotas.terms import Account
 
@@ -348,6 +350,8 @@ class TestDays:
     def test_a_limit_by_day_ends_at_midnight_and_calls_that_run_belong_to_their_day(
         self, balance, monkeypatch
     ):
+        # The proof would ask who still holds what was reserved so long ago.
+        services.beat(holder_id="h1")
         with monkeypatch.context() as patch:
             self.at(patch, 20, hour=23)
             assert self.call(balance, 600, "r1", day_micros=1_000).remaining_micros == 400
@@ -398,6 +402,51 @@ class TestDays:
         close(balance, 0, "r2")
         balance.refresh_from_db()
         assert balance.day_micros == balance.month_micros == 250
+
+    def test_what_was_used_while_there_was_no_limit_counts_when_there_is_one_again(self, balance):
+        self.call(balance, 100, "r1", day_micros=1_000)
+        close(balance, 100)
+        reserve(balance, 500, "r2")
+        close(balance, 500, "r2")
+        services.count_periods(balance_id=balance.pk)
+        balance.refresh_from_db()
+        assert balance.day_micros == balance.week_micros == balance.month_micros == 600
+
+    def test_a_wallet_is_counted_anew_when_its_limit_comes_back(self, balance):
+        self.call(balance, 100, "r1", month_micros=1_000)
+        close(balance, 100)
+        reserve(balance, 500, "r2")
+        close(balance, 500, "r2")
+        # The last call that was counted was on the day before.
+        Balance.objects.filter(pk=balance.pk).update(day=F("day") - 1)
+        balance.refresh_from_db()
+        services.balance_for(balance=balance, rows=(Limits(month_micros=1_000),), label="")
+        balance.refresh_from_db()
+        assert balance.month_micros == 600
+
+    @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+    def test_where_a_limit_names_no_zone_the_days_are_the_site_s(self, balance, settings, zone):
+        """At any time it is another day than in Greenwich in one of them."""
+        settings.TIME_ZONE = zone
+        limits = Limits(day_micros=1_000)
+        there = day_of(time.time(), zone)
+        Balance.objects.filter(pk=balance.pk).update(day=there - 1)
+        balance.refresh_from_db()
+        services.balance_for(balance=balance, rows=(limits,), label="")
+        balance.refresh_from_db()
+        assert balance.day == there
+        assert selectors.terms("k1", balance, limits).account.time_zone == zone
+
+    def test_what_remains_of_the_day_after_a_call_of_the_day_before(self, balance, monkeypatch):
+        account = Account(balance.pk, day_micros=1_000)
+        with monkeypatch.context() as patch:
+            self.at(patch, 20, hour=23)
+            self.call(balance, 600, "r1", day_micros=1_000)
+        with monkeypatch.context() as patch:
+            self.at(patch, 21, hour=0)
+            closes = [Close("r1", 500, "answered", accounts=(account,))]
+            _, [booked] = ledger.book([], closes, holder_id="h1")
+        assert booked.remaining_micros == 1_000
 
 
 @pytest.mark.parametrize("amount", [10**18 + 1, -(10**18) - 1])

@@ -314,3 +314,38 @@ def test_redis_forgets_by_itself(redis_url, monkeypatch):
         assert len(keys) == 5
         assert all(0 < client.ttl(key) <= 25 * 3600 for key in keys)
         client.flushdb()
+
+
+def test_a_day_that_only_a_wrong_clock_saw_closes_no_limit_until_then(windows):
+    terms = Terms("k1", rpd=2)
+    windows.now += 400 * 24 * 3600
+    windows.take(ask(terms))
+    windows.now -= 400 * 24 * 3600
+    windows.take(ask(terms))
+    windows.take(ask(terms))
+    refused = windows.take(ask(terms))
+    assert (refused.pace, refused.used) == ("rpd", 2)
+    assert refused.retry_after_s <= 24 * 3600
+    windows.now += 24 * 3600
+    assert isinstance(windows.take(ask(terms)), Granted)
+
+
+def test_a_call_that_asks_redis_again_is_counted_once(redis_url, monkeypatch):
+    """Its first answer came too late, so it asked the database meanwhile."""
+    import redis
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    windows = Windows(OnRedis(redis_url, monkeypatch))
+    terms = Terms("k1", tpm=100, concurrency=1)
+    again = ask(terms, tokens=40)
+    windows.take(again)
+    assert windows.take(again).tokens.remaining == 60
+    windows.release(again, tokens=40)
+    windows.now += WINDOW_S / 2
+    # As long as somebody calls, nothing expires by itself.
+    other = ask(terms, tokens=1)
+    windows.take(other)
+    windows.release(other, tokens=1)
+    windows.now += WINDOW_S / 2
+    assert windows.take(ask(terms, tokens=1)).tokens.remaining == 98

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from quotas import ledger, selectors, services, tasks
 from quotas.ledger import Close, Reserve
-from quotas.models import Balance, Entry, Lot
+from quotas.models import Balance, Entry, Hold, Lot
 from quotas.terms import Account
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,11 +89,11 @@ def test_what_is_reserved_then_waits_for_the_end_of_the_call(balance, now):
     give(balance, 50, now + timedelta(days=1))
     reserve(balance, 120)
     later = now + timedelta(days=1)
-    assert services.expire_lots(now=later) == (1, 30)
-    assert remaining(balance) == 0
-    # The call used ten: forty of the rest go back, and are over.
+    assert services.expire_lots(now=later) == (0, 0)
+    assert remaining(balance) == 30
+    # The call used ten: forty of the lot go back, and are over.
     ledger.book([], [Close("r1", 10, "answered")], holder_id="h1")
-    assert services.expire_lots(now=later) == (1, 10)
+    assert services.expire_lots(now=later) == (1, 40)
     assert remaining(balance) == 100
     assert proves()
 
@@ -126,3 +126,41 @@ def test_the_task_does_it(balance, now):
 def test_a_lot_that_is_over_is_not_shown(balance, now):
     give(balance, 50, now - timedelta(seconds=1))
     assert shown(balance) == []
+
+
+def test_what_a_call_that_runs_takes_from_a_lot_is_not_taken_from_other_credits(balance, now):
+    """The call began in time, so the lot pays first, however late it ends."""
+    give(balance, 50, now + timedelta(days=1))
+    reserve(balance, 120)
+    later = now + timedelta(days=1)
+    services.expire_lots(now=later)
+    ledger.book([], [Close("r1", 120, "answered")], holder_id="h1")
+    services.expire_lots(now=later)
+    # Fifty of the lot, seventy of the hundred.
+    assert remaining(balance) == 30
+    assert not Lot.objects.filter(left_micros__gt=0).exists()
+    assert proves()
+
+
+def test_a_call_that_runs_waits_for_as_much_of_each_lot_as_it_may_use(balance, now):
+    first = give(balance, 50, now + timedelta(days=1))
+    give(balance, 40, now + timedelta(days=2))
+    reserve(balance, 70)
+    later = now + timedelta(days=3)
+    assert services.expire_lots(now=later) == (1, 20)
+    first.refresh_from_db()
+    assert first.left_micros == 50
+    ledger.book([], [Close("r1", 60, "answered")], holder_id="h1")
+    assert services.expire_lots(now=later) == (1, 10)
+    assert remaining(balance) == 100
+    assert not Lot.objects.exists()
+    assert proves()
+
+
+def test_a_call_that_begins_afterwards_keeps_no_lot(balance, now):
+    give(balance, 50, now + timedelta(days=1))
+    reserve(balance, 60)
+    Hold.objects.update(created_at=now + timedelta(days=1, seconds=1))
+    assert services.expire_lots(now=now + timedelta(days=1, minutes=1)) == (1, 50)
+    assert remaining(balance) == 40
+    assert proves()

@@ -204,3 +204,26 @@ def test_a_long_past_is_not_read(django_assert_num_queries):
     assert len(book._rows) == 1
     assert book.at(timezone.now().timestamp()).of("m").per_call_micros == 499
     assert cost(start + timedelta(days=17, hours=3)) == 17
+
+
+def test_what_was_called_off_may_be_set_again_for_the_same_moment():
+    later = ahead(hours=1)
+    end_price(price_id=set_price(pattern="m", per_call_micros=3, valid_from=later).pk)
+    set_price(pattern="m", per_call_micros=2, valid_from=later)
+    assert cost(ahead(hours=2)) == 2
+    with pytest.raises(Conflict):
+        set_price(pattern="m", valid_from=later)
+    mistake = set_multiplier(feature="search", factor=Decimal(20), valid_from=later)
+    end_multiplier(multiplier_id=mistake.pk)
+    set_multiplier(feature="search", factor=Decimal(2), valid_from=later)
+    assert cost(ahead(hours=2), features=("search",)) == 2
+    assert selectors.price_list(ahead(hours=2)).of("m", ("search",)).features == "search ×2"
+
+
+def test_a_clock_that_is_set_back_finds_the_price_of_that_time():
+    """Not none at all, which would be free."""
+    row(micros=5)
+    set_price(pattern="m", per_call_micros=7)
+    book = price_book()
+    assert book.at(timezone.now().timestamp()).of("m").per_call_micros == 7
+    assert book.at(ago(minutes=10).timestamp()).of("m").per_call_micros == 5

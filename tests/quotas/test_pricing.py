@@ -278,3 +278,12 @@ def test_a_sum_costs_what_its_calls_cost_but_for_rounding():
 def test_a_sum_may_cost_more_than_any_call():
     many = {"fresh_tokens": 0, "cached_tokens": 0, "output_tokens": 0, "thinking_tokens": 0}
     assert cost_of_many(DEFAULTS[2], calls=MOST_MICROS, **many) == 10 * MOST_MICROS
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [("gemini-2.5-pro", "gemini-2*"), ("gemini-3-pro", "gemini-[23]*"), ("[x", "[*")],
+)
+def test_a_choice_of_characters_is_none_that_is_named(model, expected):
+    patterns = ["gemini-[23]*", "gemini-2*", "*", "[*", "?[x-z]"]
+    assert PriceList([Price(pattern=one) for one in patterns]).of(model).pattern == expected

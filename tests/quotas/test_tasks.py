@@ -12,6 +12,7 @@ from django.utils import timezone
 from quotas import ledger, selectors, services, tasks
 from quotas.ledger import Reserve
 from quotas.models import Balance, Hold, Lot
+from quotas.selectors import Discrepancy
 from quotas.terms import Account
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,7 +87,7 @@ class TestWhatHangsOnABalance:
         )
         assert self.columns() == set()
         Lot.objects.update(left_micros=101)
-        assert self.columns() == {("lots", 101)}
+        assert selectors.prove()[1] == [Discrepancy(balance.pk, "lots", 101, 100)]
         Lot.objects.update(left_micros=7, expires_at=now - timedelta(hours=1))
         assert self.columns() == {("lots", 7)}
         lot.delete()

@@ -150,3 +150,11 @@ def test_only_operators_make_codes_and_only_people_redeem(client, bob, campaign)
     assert (
         client.post("/api/codes", {"campaign": campaign.pk, "count": 1}, **JSON).status_code == 403
     )
+
+
+@pytest.mark.parametrize("known", ["w", "we", "wel", "welc", "welco", "WEL-COME", "welcome"])
+def test_a_word_is_found_by_as_much_as_one_knows_of_it(operator, campaign, known):
+    services.make_words(campaign=campaign, words=["WELCOME", "WXYZ2345"])
+    found = operator.get("/api/codes", {"starts": known}).json()["results"]
+    assert "WEL…" in {row["masked"] for row in found}
+    assert len(found) == (2 if known == "w" else 1)

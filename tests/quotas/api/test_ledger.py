@@ -4,9 +4,10 @@ import csv
 import io
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from accounts.models import Group
+from accounts.models import Group, User
 from accounts.services import issue_key
 from quotas import ledger, services
 from quotas.ledger import Close, Reserve
@@ -89,6 +90,9 @@ def test_a_member_sees_what_is_theirs_and_nothing_else(client, called, key, bob)
     assert kinds(client, "/api/my/ledger") == ["settle", "grant", "grant"]
     assert kinds(client, f"/api/my/ledger?balance={key.balance_id + 1}") == []
     assert client.get("/api/ledger").status_code == 403
+    client.force_login(User.objects.create_user("charlie"))
+    assert kinds(client, "/api/my/ledger") == []
+    assert b"".join(client.get("/api/my/ledger/csv")).startswith(b"id,")
     client.logout()
     assert client.get("/api/my/ledger").status_code in (401, 403)
 
@@ -96,3 +100,16 @@ def test_a_member_sees_what_is_theirs_and_nothing_else(client, called, key, bob)
 def test_a_list_costs_few_queries(operator, called, django_assert_max_num_queries):
     with django_assert_max_num_queries(6):
         operator.get("/api/ledger")
+
+
+def test_a_table_adds_up_what_was_taken_away(operator, key):
+    services.adjust(balance_id=key.balance_id, amount_micros=-2_500_000, reason="a mistake")
+    answer = operator.get(f"/api/ledger/csv?key={key.public_id}")
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    assert [row["credits"] for row in rows] == ["-2.5", "10"]
+
+
+def test_a_day_that_the_database_does_not_know_is_refused_before_the_table_begins(operator, key):
+    answer = operator.get("/api/ledger/csv", {"since": "0001-01-01T00:00:00+14:00"})
+    assert answer.status_code == (400 if connection.vendor == "sqlite" else 200)
+    assert b"".join(answer).startswith(b"{" if answer.status_code == 400 else b"id,")

@@ -146,3 +146,16 @@ def test_what_is_no_factor_is_refused(operator, factor):
 
 def test_a_feature_that_does_not_exist_is_refused(operator):
     assert operator.post(MULTIPLIERS, {"feature": "serach", "factor": 1}, **JSON).status_code == 400
+
+
+@pytest.mark.parametrize("state", ["current", "all"])
+def test_a_list_costs_as_many_queries_as_one_row(operator, django_assert_max_num_queries, state):
+    for number in range(20):
+        operator.post(PRICES, {"pattern": f"m{number % 15}"}, **JSON)
+        operator.post(MULTIPLIERS, {"feature": "search", "factor": number}, **JSON)
+    for url in (PRICES, MULTIPLIERS):
+        with django_assert_max_num_queries(6):
+            rows = operator.get(url, {"state": state}).json()["results"]
+        states = sorted(one["state"] for one in rows)
+        assert states.count("current") == (15 if url == PRICES else 1)
+        assert states.count("followed") == len(rows) - states.count("current")
