@@ -1,4 +1,5 @@
-"""Uploads of credentials: kept in memory, so that no plain secret lies in a temporary file, and ended when they get too big."""
+"""Uploads of credentials: their files are kept in memory, and ended when they get too big. The request as it came passes through a
+nameless temporary file when it is longer than FILE_UPLOAD_MAX_MEMORY_SIZE: so Django reads every request."""
 
 from __future__ import annotations
 

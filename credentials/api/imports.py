@@ -13,7 +13,7 @@ from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -24,6 +24,7 @@ from credentials.services import Outcome, intake
 from gateway.lib.access import IsSteward
 from gateway.lib.api import Pages
 from gateway.lib.errors import InvalidRequest
+from gateway.lib.parsers import JSON
 
 
 class CountsSerializer(serializers.Serializer[dict[str, int]]):
@@ -102,7 +103,7 @@ class Imports(uploads.UploadView, ListModelMixin, RetrieveModelMixin, GenericVie
     queryset = Import.objects.all()
     permission_classes = (IsSteward,)
     scope = "imports"
-    parser_classes = (JSONParser, MultiPartParser, FormParser)
+    parser_classes = (JSON, MultiPartParser, FormParser)
     pagination_class = Pages
     serializer_class = ImportSerializer
     lookup_value_regex = "[0-9a-fA-F-]{36}"
