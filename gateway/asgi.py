@@ -18,21 +18,24 @@ warnings.filterwarnings(
 
 # Only now: these need Django to be set up.
 from channels.routing import URLRouter  # noqa: E402
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
 
 from apiproxy import asgi as proxy  # noqa: E402
 from apiproxy import runtime  # noqa: E402
+from gateway.front import BehindProxies, Bounded  # noqa: E402
 from gateway.routing import websocket_urlpatterns  # noqa: E402
+from gateway.settings.lending import UPLOAD_MAX_BYTES  # noqa: E402
 from gateway.settings.listen import FORWARDED_ALLOW_IPS  # noqa: E402
-
-_sockets: Any = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]
-# Pages need the visitor's scheme and address; calls do not, and do not pay for it.
-_pages: Any = ProxyHeadersMiddleware(_django, trusted_hosts=FORWARDED_ALLOW_IPS)
 
 # Three libraries meet here, each with its own names for ASGI's types.
 Scope = Any
 Receive = Any
 Send = Any
+
+_sockets: Any = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]
+# Pages need the visitor's scheme and address; calls do not, and do not pay for it. Somewhat large uploads are refused by their pages.
+_pages: Any = BehindProxies(
+    Bounded(_django, most_bytes=2 * UPLOAD_MAX_BYTES), trusted_hosts=FORWARDED_ALLOW_IPS
+)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

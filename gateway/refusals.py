@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views import defaults
 
 # What programs ask; by what they accept they cannot be told from browsers.
-_PROGRAMS = ("/api/", "/config/", "/creds/", "/usage/", "/auth/keys", "/auth/models/")
+_PROGRAMS = (
+    "/api/",
+    "/config/",
+    "/creds/",
+    "/usage/",
+    "/auth/callback-url",
+    "/auth/env-creds",
+    "/auth/keys",
+    "/auth/load-env-creds",
+    "/auth/login",
+    "/auth/models/",
+    "/auth/query",
+    "/auth/quota",
+    "/auth/start",
+    "/auth/status/",
+    "/auth/upload",
+)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if not _asked_by_program(request):
         return defaults.bad_request(request, exception)
+    if isinstance(exception, RequestDataTooBig):
+        return _told(413, "body_too_large", "This request is too large: send less at a time.")
     return _told(
         400, "invalid_request", "This request cannot be read: look at its address and headers."
     )

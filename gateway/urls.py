@@ -6,10 +6,9 @@ from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView
 
 from accounts.views.profile import admin_login
-from gateway.dashboard.docs import Docs
+from gateway.dashboard.docs import Docs, Schema
 
 admin.site.site_header = "Wellspring"
 admin.site.site_title = "Wellspring"
@@ -31,10 +30,6 @@ urlpatterns = [
     path("account/", include("accounts.people_urls")),
     path("admin/login/", admin_login),
     path("admin/", admin.site.urls),
-    path(
-        "api/schema/",
-        SpectacularAPIView.as_view(throttle_classes=(), authentication_classes=()),
-        name="schema",
-    ),
+    path("api/schema/", Schema.as_view(), name="schema"),
     path("api/docs/", Docs.as_view(), name="api-docs"),
 ]

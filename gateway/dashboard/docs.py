@@ -1,11 +1,15 @@
-"""The browsable documentation of the API. Swagger UI lies on this site, and its page may ask no other."""
+"""The OpenAPI document, and the browsable documentation made of it. Swagger UI lies on this site, and its page may ask no other."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+from django.http import HttpResponse
+from django.utils.encoding import force_bytes
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,6 +27,27 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+
+
+class Schema(SpectacularAPIView):
+    """The same for everybody, so a process writes it once in each form: strangers may ask for it as often as they like."""
+
+    throttle_classes = ()
+    authentication_classes = ()
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        renderer = request.accepted_renderer
+        response = HttpResponse(_written(renderer.media_type), content_type=renderer.media_type)
+        response["Content-Disposition"] = f'inline; filename="Wellspring.{renderer.format}"'
+        return response
+
+
+@lru_cache
+def _written(media_type: str) -> bytes:
+    forms = {form.media_type: form for form in Schema.renderer_classes}
+    document = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    return force_bytes(forms[media_type]().render(document))
 
 
 class Docs(SpectacularSwaggerSplitView):

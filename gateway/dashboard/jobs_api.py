@@ -8,7 +8,7 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.filters import BaseFilterBackend, OrderingFilter
@@ -25,6 +25,34 @@ from gateway.lib.errors import Conflict
 from gateway.lib.jobs import Job
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Half done",
+            value={
+                "id": "0c7a2f6e-58b1-4c39-9f0e-2d6f1b7a9e10",
+                "kind": "credentials.bulk",
+                "title": "Disable 40 credentials",
+                "periodic": False,
+                "state": "running",
+                "params": {"action": "disable"},
+                "result": {},
+                "error": "",
+                "total": 40,
+                "done": 20,
+                "failed": 0,
+                "attempts": 1,
+                "runs": 0,
+                "actor": "alice",
+                "cancel_requested": False,
+                "created_at": "2026-11-20T08:15:00Z",
+                "started_at": "2026-11-20T08:15:01Z",
+                "finished_at": None,
+            },
+            response_only=True,
+        )
+    ]
+)
 class JobSerializer(serializers.ModelSerializer[Job]):
     state = serializers.ChoiceField(choices=Job.State.choices, read_only=True)
 

@@ -135,6 +135,9 @@ class SavedSerializer(serializers.Serializer[Any]):
     changes = SettingChangeSerializer(many=True)
 
 
+@extend_schema_serializer(
+    examples=[OpenApiExample("One of them", value={"version": 13}, request_only=True)]
+)
 class UndoSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(
         required=False,
@@ -144,6 +147,22 @@ class UndoSerializer(serializers.Serializer[Any]):
     )
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Fewer retries",
+            value={
+                "id": 13,
+                "at": "2026-11-20T08:15:00Z",
+                "actor": "alice",
+                "changes": [{"name": "RETRY_429_MAX_RETRIES", "before": None, "after": 3}],
+                "undoes": None,
+                "undone": False,
+            },
+            response_only=True,
+        )
+    ]
+)
 class SettingsVersionSerializer(serializers.ModelSerializer[SettingsVersion]):
     changes = serializers.SerializerMethodField()
     undoes = serializers.IntegerField(source="undoes_id", allow_null=True, read_only=True)

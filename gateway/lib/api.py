@@ -7,7 +7,14 @@ from typing import Any
 
 from django.core.exceptions import ValidationError as Impossible
 from django.db import DataError
-from rest_framework.exceptions import APIException, NotFound, Throttled, ValidationError
+from rest_framework.exceptions import (
+    APIException,
+    ErrorDetail,
+    NotAuthenticated,
+    NotFound,
+    Throttled,
+    ValidationError,
+)
 from rest_framework.pagination import CursorPagination, PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -58,6 +65,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
                 f"Too many requests from you: come again in {math.ceil(wait_s or 1)} s.",
                 retry_after_s=wait_s,
             )
+        case NotAuthenticated():
+            exc.detail = _who_are_you(context)
         case Impossible():
             exc = ValidationError(
                 exc.message_dict if hasattr(exc, "error_dict") else {"detail": exc.messages}
@@ -81,6 +90,17 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     return Response(facts, status=exc.status, headers=headers)
 
 
+def _who_are_you(context: dict[str, Any]) -> ErrorDetail:
+    """Whoever mistyped a password did send one."""
+    given = "request" in context and "Authorization" in context["request"].headers
+    words = _UNKNOWN_BEARER if given else _NOBODY
+    return ErrorDetail(words, NotAuthenticated.default_code)
+
+
+_NOBODY = "Sign in, or send a token of /api/tokens or the panel password as Authorization: Bearer."
+_UNKNOWN_BEARER = (
+    "What was sent as Authorization is neither a token of /api/tokens nor the panel password."
+)
 _CODES = {403: "permission_denied", 404: "not_found"}
 
 

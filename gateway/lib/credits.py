@@ -30,6 +30,8 @@ def parse(text: str) -> Decimal:
 def micros_or_nothing(text: str) -> int:
     """Of a setting: "0" and "" are nothing. Raises ValueError for what is no number of credits, or below zero."""
     credits = parse(text.strip() or "0")
+    if not credits.is_finite() or not 0 <= credits <= MAX_CREDITS:
+        raise ValueError(f"credits must be from 0 to {MAX_CREDITS:,}")
     return to_micros(credits) if credits else 0
 
 

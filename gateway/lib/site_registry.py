@@ -64,7 +64,7 @@ class Setting(Struct, frozen=True):
             case "statuses":
                 return _statuses(value)
             case "credits":
-                return _credits(_line(value))
+                return _credits(value)
             case "proxy":
                 return check_proxy_url(_line(value))
         return _line(value)
@@ -87,9 +87,11 @@ def _line(value: Any) -> str:
     return value.strip()
 
 
-def _credits(text: str) -> str:
+def _credits(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError('It is a text such as "0.5".')
     try:
-        return to_text(micros_or_nothing(text))
+        return to_text(micros_or_nothing(_line(value)))
     except ValueError as exc:
         raise ValueError(f"{str(exc).capitalize()}.") from exc
 

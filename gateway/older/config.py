@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, extend_schema, inline_serializer
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -108,7 +109,15 @@ class Save(APIView):
                 "Fewer retries",
                 value={"config": {"retry_429_max_retries": 3}},
                 request_only=True,
-            )
+            ),
+            OpenApiExample(
+                "Fewer retries, saved",
+                value={
+                    "message": "The configuration is saved.",
+                    "saved_config": {"retry_429_max_retries": 3},
+                },
+                response_only=True,
+            ),
         ],
     )
     def post(self, request: Request) -> Response:
@@ -126,7 +135,10 @@ class Save(APIView):
             del taken["proxy"]  # as it was shown: a form sends back what it was given
         values = {_NAMES[name]: _read(name, value) for name, value in taken.items()}
         if values:
-            settings_api.change(request._request, values=values)
+            try:
+                settings_api.change(request._request, values=values)
+            except ValidationError as exc:
+                raise ValidationError(_in_their_names(exc.detail)) from exc
         return Response(
             {
                 "message": "The configuration is saved.",
@@ -152,6 +164,11 @@ def _locked() -> list[str]:
         if ours in settings.FIXED_BY_ENVIRONMENT
     ]
     return sorted({*changeable, *_ADDRESSES, *_SERVER})
+
+
+def _in_their_names(words: Any) -> Any:
+    theirs = {ours: name for name, ours in _NAMES.items()}
+    return {theirs.get(name, name): said for name, said in words.items()}
 
 
 def _sets(value: Any) -> bool:

@@ -26,7 +26,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_THROTTLE_CLASSES": ["gateway.lib.throttles.PerMinute"],
     "DEFAULT_SCHEMA_CLASS": "gateway.lib.schema.Described",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["gateway.lib.parsers.JSON"],
     "EXCEPTION_HANDLER": "gateway.lib.api.exception_handler",
 }
 

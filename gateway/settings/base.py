@@ -163,6 +163,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "gateway.lib.schema.with_errors",
+        "gateway.lib.examples.with_examples",
     ],
     "ENUM_NAME_OVERRIDES": {
         "CredentialStateEnum": "credentials.models.CREDENTIAL_STATES",

@@ -187,7 +187,7 @@ def test_the_balance_adds_up(client, key):
     assert "Alice’s laptop" in page
     assert row.masked in page
     assert "29.75 of 100" in page
-    assert "used 60.25 reserved for requests that run now 10 left 29.75" in page
+    assert "used 60.25 reserved for running requests 10 left 29.75" in page
 
 
 def test_without_a_limit(client):
@@ -218,6 +218,28 @@ def test_every_limit_with_its_reset(client):
     assert "Requests today 0 of 200 used" in page
     assert re.search(r"begins anew in \d+ (h|min|s).*?, at 00:00 Asia/Shanghai", page)
     assert "5 can be spent now: today’s limit of this key leaves no more." in page
+
+
+def test_where_a_key_may_be_used_and_from_where_its_holder_looks(client, key):
+    row, text = key
+    limits = Limits.objects.create(allowed_networks=["10.0.0.0/8", "2001:db8::/32"])
+    ApiKey.objects.filter(pk=row.pk).update(limits=limits)
+    said = "Calls are taken from 10.0.0.0/8, 2001:db8::/32 only. You look from 127.0.0.1."
+    assert said in look(client, text)
+    shared = words(client.get(f"/quota/s/{links.share_token(ApiKey.objects.get(pk=row.pk))}"))
+    assert "10.0.0.0" not in shared
+
+
+def test_credits_that_expire_are_told_and_are_no_limit(client, key):
+    _, text = key
+    campaign = Campaign.objects.create(name="Gift", amount_micros=7 * CREDIT, credit_days=3)
+    [code] = quota_services.make_codes(campaign=campaign, count=1)
+    look(client, text)
+    assert client.post("/quota/redeem", {"code": code}).status_code == 303
+    page = words(client.get("/quota"))
+    assert "107 of 107" in page
+    assert "7 credits expire" in page
+    assert " Limits " not in page
 
 
 @pytest.mark.parametrize(

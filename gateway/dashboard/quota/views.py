@@ -185,6 +185,9 @@ def _facts(request: HttpRequest, shown: Shown, *, is_shared: bool) -> dict[str, 
         "notices": words.notices(stands, None if is_shared else shown.secret),
         "credit_rows": [words.credit_row(limit) for limit in own if not _is_hero(stands, limit)],
         "pace_rows": [words.pace_row(limit) for limit in paces],
+        # Where from is nobody's to know but those who call.
+        "networks": _networks(stands) if is_whole else [],
+        "address": request.META.get("REMOTE_ADDR", ""),
         "hides_limits": len(own) < len(stands.credits) or len(paces) < len(stands.paces),
         "hero": _hero(stands, is_whole=is_whole),
         "ends_soon": words.ends_soon(key.expires_at),
@@ -202,6 +205,11 @@ def _facts(request: HttpRequest, shown: Shown, *, is_shared: bool) -> dict[str, 
             "code_form": CodeForm(),
         }
     return facts
+
+
+def _networks(stands: standing.Standing) -> list[tuple[str, tuple[str, ...]]]:
+    """(whose limit, the networks that calls have to come from)."""
+    return [(words.WHOSE[scope], names) for scope, names in stands.allowed("networks")]
 
 
 def _is_hero(stands: standing.Standing, limit: standing.CreditLimit) -> bool:

@@ -110,3 +110,8 @@ def test_the_page_is_filtered_and_goes_on(alice, django_assert_max_num_queries):
 )  # fmt: skip
 def test_nonsense_in_the_address_breaks_nothing(alice, entries, query):
     assert alice.get(f"{reverse('dashboard:audit')}?{query}").status_code == 200
+
+
+def test_a_filter_that_cannot_be_is_said_to_be_one(alice, entries):
+    text = alice.get(reverse("dashboard:audit"), {"actor": "x" * 500}).content.decode()
+    assert "at most 150 characters" in text

@@ -106,6 +106,16 @@ def test_the_schema_is_served_and_knows_how_to_sign_in(client, db):
     }
 
 
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_the_schema_is_made_once_however_often_strangers_ask(client, db, monkeypatch, form):
+    first = client.get(reverse("schema"), {"format": form})
+    monkeypatch.setattr("gateway.dashboard.docs.SchemaGenerator", None)
+    again = client.get(reverse("schema"), {"format": form, "x": 1})
+    assert again.content == first.content
+    assert again["content-type"] == first["content-type"]
+    assert again["content-disposition"] == f'inline; filename="Wellspring.{form}"'
+
+
 def test_pages_would_pass_a_strict_content_security_policy(client, alice):
     """Nothing inline, nothing from another host."""
     client.force_login(alice)

@@ -74,6 +74,20 @@ def test_what_fits_no_column_is_the_clients_fault():
         assert answer_to(exc).status_code == 400
 
 
+@pytest.mark.django_db
+def test_whoever_mistyped_a_password_is_told_that_it_is_none(settings):
+    settings.PANEL_PASSWORD = "let-me-in"
+    client = APIClient()
+    nothing, wrong = (
+        client.get("/api/audit", headers=headers)
+        for headers in ({}, {"authorization": "Bearer let-me-out"})
+    )
+    assert (nothing.status_code, wrong.status_code) == (401, 401)
+    assert nothing.data["code"] == wrong.data["code"] == "not_authenticated"
+    assert "Sign in" in nothing.data["detail"]
+    assert "neither a token" in wrong.data["detail"]
+
+
 # ------------------------------------------------------------------ pages by cursor
 
 

@@ -32,3 +32,11 @@ def test_what_is_no_number_is_refused(typed):
 )
 def test_micros_are_shown_without_trailing_zeros(micros, text):
     assert credits.to_text(micros) == text
+
+
+def test_a_setting_may_be_nothing_and_is_told_so():
+    assert credits.micros_or_nothing("") == credits.micros_or_nothing("0") == 0
+    assert credits.micros_or_nothing(" 0.5 ") == 500_000
+    for typed in ("-1", "NaN", "1e13"):
+        with pytest.raises(ValueError, match="from 0 to"):
+            credits.micros_or_nothing(typed)
