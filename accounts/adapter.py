@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
@@ -21,6 +22,7 @@ from django.shortcuts import render
 
 from accounts.models import User
 from accounts.services import invitations, joining
+from accounts.sites import site_of
 from gateway.lib import crypto
 from gateway.lib.access import is_operator
 from gateway.lib.errors import GatewayError
@@ -28,6 +30,7 @@ from gateway.lib.errors import GatewayError
 logger = logging.getLogger(__name__)
 
 _FRESH_S = 300
+_RESERVED = frozenset({"command", "nobody", "none", "panel-password"})
 
 INVITATION = "invitation"
 """The session's entry: the digest of the code that a visitor came with."""
@@ -43,6 +46,23 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         records = get_authentication_records(self.request, self.request.user)
         fresh = bool(records) and time.time() - records[-1]["at"] < _FRESH_S
         return not fresh and super().is_reauthentication_required(app=app, **kwargs)
+
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        """Not what stands for somebody else in the audit log, and no number, which a filter takes for another's id."""
+        name: str = super().clean_username(username, shallow=shallow)
+        if name.lower() in _RESERVED or name.isdecimal():
+            raise self.validation_error("username_blacklisted")
+        return name
+
+    def set_password(self, user: User, password: str) -> None:
+        """Nothing else of the person is written, who was read before all the hashing: an operator may have changed it."""
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """In a mail that anybody can ask for: not to the host that the asker named, where PUBLIC_URL says another."""
+        link: str = super().get_reset_password_from_key_url(key)
+        return site_of(self.request) + urlsplit(link).path
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return joining.may_join(digest=request.session.get(INVITATION, ""))

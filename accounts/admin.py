@@ -6,8 +6,12 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from accounts import services
@@ -21,8 +25,18 @@ from gateway.lib.errors import Conflict
 admin.site.unregister(Group)
 
 
+class UserForm(UserChangeForm[User]):
+    def clean_username(self) -> str:
+        """As the form of a new one does: names are typed with capitals or without to sign in."""
+        name: str = self.cleaned_data["username"]
+        if User.objects.filter(username__iexact=name).exclude(pk=self.instance.pk).exists():
+            raise ValidationError("A user with that username already exists.")
+        return name
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin[User]):
+    form = UserForm
     list_display = ("username", "role", "email", "is_active", "last_login")
     list_filter = ("role", "is_active")
     search_fields = ("username", "email")
@@ -58,6 +72,18 @@ class UserAdmin(DjangoUserAdmin[User]):
             before=before,
             after=facts_of_user(obj),
         )
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        with transaction.atomic():
+            answer: HttpResponse = super().user_change_password(request, id, form_url)
+            if request.method == "POST" and answer.status_code == 302:
+                user = get_object_or_404(User, pk=id)
+                audit.record_request(
+                    request, action="users.password", subject=f"user {user.username}"
+                )
+        return answer
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """People are switched off: the ledger speaks of them."""

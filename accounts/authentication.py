@@ -8,6 +8,7 @@ from rest_framework.request import Request
 
 from accounts import keys
 from accounts.models import ApiToken, User
+from accounts.second_factor import WORDS, FactorRequired, lacks_factor
 from accounts.services import tokens
 from gateway.lib import panel, scopes
 from gateway.lib.errors import AuthenticationFailed, PermissionDenied
@@ -31,6 +32,8 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed(
                 "This token is not known here, has expired, or was revoked: make a new one."
             )
+        if lacks_factor(token.owner):
+            raise FactorRequired(WORDS)
         resource = _resource(request)
         if not scopes.allow(token.scopes, resource, request.method or ""):
             does = scopes.READ if request.method in ("GET", "HEAD", "OPTIONS") else scopes.WRITE

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from django.http import HttpRequest, StreamingHttpResponse
 
-from django.http import StreamingHttpResponse
-
-from accounts import links, shown
+from accounts import links
 from accounts.services.batches import Issued
+from gateway.lib.tables import csv_response
 
 
 def handed_out(made: Issued, site: str) -> dict[str, str]:
@@ -17,14 +16,6 @@ def handed_out(made: Issued, site: str) -> dict[str, str]:
     return {**facts, "api_key": made.key}
 
 
-def handed_out_csv(made: list[Issued], site: str) -> bytes:
+def handed_out_csv(request: HttpRequest, made: list[Issued], site: str) -> StreamingHttpResponse:
     rows = [tuple(handed_out(one, site).values()) for one in made]
-    return shown.lines([tuple(handed_out(made[0], site)), *rows])
-
-
-def csv_file(chunks: Iterable[bytes], name: str, *, status: int = 200) -> StreamingHttpResponse:
-    """Kept by nobody on the way."""
-    response = StreamingHttpResponse(chunks, content_type="text/csv; charset=utf-8", status=status)
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    response["Cache-Control"] = "no-store"
-    return response
+    return csv_response(request, "keys.csv", tuple(handed_out(made[0], site)), rows)

@@ -18,11 +18,12 @@ from accounts import services
 from accounts.models import Group, Invitation, User
 from accounts.people_facts import facts_of_group, facts_of_invitation, facts_of_user
 from accounts.services import groups, invitations
-from accounts.services.invitations import Invited
+from accounts.services.invitations import TRUSTED, Invited
 from accounts.sites import site_of
 from gateway.lib import audit
 from gateway.lib.credits import to_text
-from gateway.lib.errors import Conflict
+from gateway.lib.errors import Conflict, PermissionDenied
+from gateway.lib.scopes import EVERYTHING
 
 LINK_LIFETIME = timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
 
@@ -42,6 +43,7 @@ def all_groups() -> QuerySet[Group]:
 
 @transaction.atomic
 def create_user(request: HttpRequest, asked: dict[str, Any]) -> User:
+    _check_reach(request, asked.get("role"))
     user = services.create_user(**asked, actor=_name(request))
     audit.record_change(
         request,
@@ -55,6 +57,7 @@ def create_user(request: HttpRequest, asked: dict[str, Any]) -> User:
 
 @transaction.atomic
 def edit_user(request: HttpRequest, user: User, asked: dict[str, Any]) -> User:
+    _check_reach(request, user.role, asked.get("role"))
     changes = {**asked}
     limits = changes.pop("limits", None)
     before = facts_of_user(people().get(pk=user.pk))
@@ -99,6 +102,7 @@ def end_sessions(request: HttpRequest, user: User) -> None:
 def password_link(request: HttpRequest, user: User) -> str:
     """Works until the password is set, the person signs in, or a day is over. It passes by no second factor. Raises Conflict for an
     account that is switched off."""
+    _check_reach(request, user.role)
     if not user.is_active:
         raise Conflict("This account is switched off: switch it on first.")
     audit.record_request(request, action="users.password-link", subject=f"user {user.username}")
@@ -109,6 +113,7 @@ def password_link(request: HttpRequest, user: User) -> str:
 @transaction.atomic
 def reset_factor(request: HttpRequest, user: User) -> None:
     """For somebody who lost the app and the recovery codes. Ends their sessions too."""
+    _check_reach(request, user.role)
     removed, _ = Authenticator.objects.filter(user=user).delete()
     if not removed:
         raise Conflict("This person has no second factor.")
@@ -149,6 +154,7 @@ def delete_group(request: HttpRequest, group: Group) -> None:
 
 @transaction.atomic
 def invite(request: HttpRequest, asked: dict[str, Any]) -> list[Invited]:
+    _check_reach(request, asked.get("role"))
     person = request.user if isinstance(request.user, User) and request.user.pk else None
     made = invitations.invite(**asked, created_by=person)
     audit.record_change(
@@ -179,6 +185,16 @@ def revoke(request: HttpRequest, invitation: Invitation) -> Invitation:
 
 def link_of(request: HttpRequest, code: str) -> str:
     return f"{site_of(request)}{reverse('account_signup')}?invite={code}"
+
+
+def _check_reach(request: HttpRequest, *roles: str | None) -> None:
+    """Raises PermissionDenied for a token of some scopes that lays hands on an operator or a steward: by their account its holder
+    could do more than the token may."""
+    token = getattr(request, "auth", None)
+    if token is not None and EVERYTHING not in token.scopes and not TRUSTED.isdisjoint(roles):
+        raise PermissionDenied(
+            "Only people, and tokens with the scope *, make operators and stewards, or change their accounts."
+        )
 
 
 def _name(request: HttpRequest) -> str:

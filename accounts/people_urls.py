@@ -11,7 +11,9 @@ from allauth.urls import build_provider_urlpatterns
 from allauth.usersessions import views as sessions
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, path, re_path
+from django.views.decorators.cache import never_cache
 
+from accounts.forms.factors import AuthenticateForm, ReauthenticateForm
 from accounts.views import elsewhere, joining
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -33,11 +35,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="account_reset_password_from_key_done",
     ),
     path("2fa/", factors.index, name="mfa_index"),
-    path("2fa/authenticate", factors.authenticate, name="mfa_authenticate"),
-    path("2fa/reauthenticate", factors.reauthenticate, name="mfa_reauthenticate"),
-    path("2fa/app", totp.activate_totp, name="mfa_activate_totp"),
+    path(
+        "2fa/authenticate",
+        factors.AuthenticateView.as_view(form_class=AuthenticateForm),
+        name="mfa_authenticate",
+    ),
+    path(
+        "2fa/reauthenticate",
+        factors.ReauthenticateView.as_view(form_class=ReauthenticateForm),
+        name="mfa_reauthenticate",
+    ),
+    path("2fa/app", never_cache(totp.activate_totp), name="mfa_activate_totp"),
     path("2fa/app/remove", totp.deactivate_totp, name="mfa_deactivate_totp"),
-    path("2fa/codes", recovery.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("2fa/codes", never_cache(recovery.view_recovery_codes), name="mfa_view_recovery_codes"),
     path("2fa/codes/new", recovery.generate_recovery_codes, name="mfa_generate_recovery_codes"),
     path(
         "2fa/codes/download",
@@ -47,7 +57,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sessions", sessions.list_usersessions, name="usersessions_list"),
 ]
 
-if settings.EMAIL_CONFIGURED:
+# Anybody can ask for such a mail, by whatever host is taken here: its link has to lead where the operator says.
+if settings.EMAIL_CONFIGURED and (settings.PUBLIC_URL or "*" not in settings.ALLOWED_HOSTS):
     urlpatterns += [
         path("password/reset", account.password_reset, name="account_reset_password"),
         path(

@@ -1,6 +1,7 @@
 """REQUIRE_OPERATOR_2FA: an operator who is signed in without a second factor is led to set one up, and reaches nothing else.
 
-It looks at sessions alone: tokens of the API are made by those who got past it, and the panel password has no factor to set up.
+It looks at sessions. Tokens of the API are looked at where they are read: one may be older than the setting, or than its owner's role.
+The panel password has no factor to set up.
 """
 
 from __future__ import annotations
@@ -17,9 +18,17 @@ from django.shortcuts import redirect
 from django.utils.decorators import sync_and_async_middleware
 
 from gateway.lib.access import is_operator
+from gateway.lib.errors import PermissionDenied
 
 WORDS = "Set up your second factor first: this site asks operators for one."
 CODE = "second_factor_required"
+
+
+class FactorRequired(PermissionDenied):
+    """Somebody came by a token who would be led to the set-up on a page."""
+
+    code = CODE
+
 
 # What it takes to set it up, and to leave.
 _OPEN = ("/account/2fa/", "/account/reauthenticate", "/account/logout", "/sign-out", "/static/")

@@ -33,11 +33,12 @@ def sign_in_failed(
     if count(f"failures:{address_of(request)}") > _MOST_FAILURES:
         return
     name = str(credentials.get("username") or "")[:150].replace("\0", "")
-    known = User.objects.filter(username=name).exists()
+    # As signing in looks for it: with capitals or without.
+    known = User.objects.filter(username__iexact=name).first()
     audit.record(
         actor="nobody",
         action="account.sign_in_failed",
-        subject=f"user {name}" if known else "an unknown name",
+        subject=f"user {known.username}" if known else "an unknown name",
         address=_visitor(request),
     )
 

@@ -18,6 +18,7 @@ from accounts.services.switching import ACTIONS, MOST_AT_ONCE
 from accounts.shown import claim_of, quota_of
 from gateway.lib import credits
 from quotas.api.limits import CreditsField, LimitsSerializer
+from quotas.services.limiting import values_of
 
 KEY_STATES = tuple(name for name in STATES if name != "waiting")
 
@@ -324,6 +325,11 @@ class KeyTemplateSerializer(serializers.Serializer[Any]):
     )
     limits = LimitsSerializer(required=False, allow_null=True)
     created_at = serializers.DateTimeField(read_only=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "limits" in attrs and attrs["limits"] is None:
+            attrs["limits"] = values_of(None)
+        return attrs
 
     def validate_name(self, value: str) -> str:
         others = KeyTemplate.objects.filter(name=value)

@@ -40,12 +40,13 @@ from accounts.api.key_serializers import (
     ShareKeySerializer,
 )
 from accounts.filters import KeyFilter, filter_of, meant_by
-from accounts.handing_out import csv_file, handed_out, handed_out_csv
+from accounts.handing_out import handed_out, handed_out_csv
 from accounts.models import ApiKey
 from accounts.sites import site_of
 from gateway.lib.api import Cursor
 from gateway.lib.credits import to_text
 from gateway.lib.errors import Conflict
+from gateway.lib.tables import csv_response
 
 _CSV = (status.HTTP_200_OK, "text/csv")
 
@@ -208,7 +209,9 @@ class Keys(GenericViewSet[ApiKey]):
             )
             audited.batch_issued(request._request, made, **_after(terms))
         if answer == "csv":
-            return csv_file([handed_out_csv(made, site_of(request))], "keys.csv", status=201)
+            told = handed_out_csv(request._request, made, site_of(request))
+            told.status_code = status.HTTP_201_CREATED
+            return told
         facts = {
             "count": len(made),
             "claimable_until": made[0].until,
@@ -247,7 +250,8 @@ class Keys(GenericViewSet[ApiKey]):
     @action(detail=False, methods=["get"], pagination_class=None)
     def export(self, request: Request) -> HttpResponseBase:
         """The whole list that the filter means, as CSV."""
-        return csv_file(shown.as_csv(self.filter_queryset(ApiKey.objects.all())), "keys.csv")
+        rows = shown.lines_of(self.filter_queryset(ApiKey.objects.all()))
+        return csv_response(request._request, "keys.csv", shown.COLUMNS, rows)
 
     def _switch(self, request: Request, action: str) -> Response:
         key = self.get_object()

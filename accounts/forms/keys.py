@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 from zoneinfo import available_timezones
@@ -208,6 +208,13 @@ class TermsForm(LimitsForm):
         except User.DoesNotExist as exc:
             raise ValidationError(f"There is no user {name}.") from exc
 
+    def clean_expires_at(self) -> datetime | None:
+        at: datetime | None = self.cleaned_data["expires_at"]
+        try:
+            return at.astimezone(UTC) if at else None
+        except OverflowError as exc:  # the last day there is, which is over later here
+            raise ValidationError("Take an earlier day, or leave it empty for no end.") from exc
+
     def term_fields(self) -> list[forms.BoundField]:
         """For the page."""
         return [self[name] for name in self.TERMS]
@@ -217,7 +224,7 @@ class IssueKeyForm(TermsForm):
     """A new key; as keyword arguments of `services.issue_key`."""
 
     def clean_expires_at(self) -> datetime | None:
-        at: datetime | None = self.cleaned_data["expires_at"]
+        at = super().clean_expires_at()
         if at is not None and at <= timezone.now():
             raise ValidationError("It has to be in the future.")
         return at

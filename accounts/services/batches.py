@@ -96,9 +96,11 @@ def issue_batch(
 
 @transaction.atomic
 def renew_claim(*, key: ApiKey, claim_days: int = CLAIM_DAYS) -> Issued:
-    """Another link for a key that still waits; the one before ends. Raises Conflict for a key that somebody has."""
+    """Another link for a key that still waits; the one before ends. Raises Conflict for a key that somebody has, or that has ended."""
     until = _until(claim_days)
     changing.begin(key)
+    if _is_over(key):
+        raise Conflict("This key has ended: issue a new one, or move its end first.")
     code = links.new_claim_code()
     waiting = KeyClaim.objects.filter(key=key, claimed_at=None)
     if not waiting.update(digest=keys.digest_of(code), expires_at=until):
@@ -125,7 +127,7 @@ def claim_key(*, code: str, address: str = "") -> tuple[ApiKey, str]:
         raise refusal from None
     now = timezone.now()
     open_still = KeyClaim.objects.filter(digest=digest, claimed_at=None, expires_at__gt=now)
-    if key.revoked_at is not None or not open_still.update(claimed_at=now):
+    if _is_over(key) or not open_still.update(claimed_at=now):
         raise refusal
     minted = keys.mint(key.public_id)
     key.digest = minted.digest
@@ -133,6 +135,10 @@ def claim_key(*, code: str, address: str = "") -> tuple[ApiKey, str]:
         actor="claim link", action="keys.claim", subject=f"key {key.public_id}", address=address
     )
     return changing.store(key, revision, "digest"), minted.key
+
+
+def _is_over(key: ApiKey) -> bool:
+    return key.state_at(timezone.now()) in ("expired", "revoked")
 
 
 def _until(claim_days: int) -> datetime:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from accounts.models import ApiKey, Group
+from accounts.services.invitations import open_now
 from accounts.services.wallets import count_members
 from gateway.lib.errors import Conflict
 from gateway.lib.models import bump
@@ -64,26 +65,28 @@ def save_group(
     )
     group.save()
     count_members(group=group)
-    ApiKey.objects.filter(Q(group=group) | Q(group=None, owner__group=group)).update(
-        revision=revision
-    )
+    # A key that names another group has its owner's limits still.
+    ApiKey.objects.filter(Q(group=group) | Q(owner__group=group)).update(revision=revision)
     saved: Group = with_all().get(pk=group.pk)
     return saved
 
 
 @transaction.atomic
 def delete_group(*, group: Group) -> None:
-    """Raises Conflict for one that somebody or something belongs to; its balance stays in the ledger."""
+    """Raises Conflict for one that somebody or something belongs to; its balance stays in the ledger. Keys that were deleted and
+    invitations that are over, which nobody can move, belong to none afterwards."""
     group = Group.objects.select_for_update().get(pk=group.pk)
     belonging = {
         "members": group.members.count(),
-        "keys": group.keys.count(),
+        "keys": group.keys.filter(deleted_at=None).count(),
         "key templates": group.templates.count(),
-        "invitations": group.invitations.count(),
+        "invitations": group.invitations.filter(open_now()).count(),
     }
     if found := [f"{count} {what}" for what, count in belonging.items() if count]:
         raise Conflict(f"Move them first: {', '.join(found)} belong to this group.")
     rows = [row for row in (group.limits, group.member_limits) if row is not None]
+    group.keys.exclude(deleted_at=None).update(group=None)
+    group.invitations.exclude(open_now()).update(group=None)
     group.delete()
     for row in rows:
         row.delete()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
-from accounts.models import ApiKey, Group, User
+from accounts.models import ApiKey, Group, Invitation, User
+from accounts.services.invitations import TRUSTED
 from accounts.services.joining import default_group
 from accounts.services.wallets import counted, open_wallet
 from gateway.lib.errors import Conflict, InvalidRequest
@@ -35,6 +38,7 @@ def create_operator(*, username: str, password: str) -> User:
         is_staff=True,
         is_superuser=True,
     )
+    _name_is_free(user)
     user.set_password(password)
     user.full_clean()
     user.save()
@@ -59,7 +63,7 @@ def create_user(
     """
     user = User(
         username=User.normalize_username(username),
-        email=email,
+        email=email.lower(),
         first_name=first_name,
         last_name=last_name,
         role=role,
@@ -82,13 +86,16 @@ def save_user(*, user: User) -> User:
 
     Raises Conflict when no operator would be left.
     """
+    # The counter before the rows, as everywhere: two who wait for each other's rows would both wait for ever.
+    revision = bump(ApiKey.TOPIC)
     before = _before(user)
     _follow_role(user)
-    if before is not None and (before.role, before.is_active) != (user.role, user.is_active):
-        user.sessions_version = before.sessions_version + 1
+    user.email = user.email.lower()
+    if before is not None:
+        _end(before, user)
     user.save()
     counted(user=user)
-    _tell(user)
+    ApiKey.objects.filter(owner=user).update(revision=revision)
     return user
 
 
@@ -105,7 +112,9 @@ def edit_user(
 
     Raises ValidationError for what cannot be stored, Conflict for the last operator, and for a wallet below what is used.
     """
+    bump(ApiKey.TOPIC)
     user = User.objects.select_for_update().get(pk=user.pk)
+    group_before = user.group_id
     for name in EDITABLE:
         if name in changes:
             setattr(user, name, changes[name])
@@ -116,11 +125,12 @@ def edit_user(
     user.full_clean(exclude=["password", "balance", "limits"])
     if limits is not None:
         user.limits = quota_services.save_limits(row=user.limits, values=limits)
+    if user.group_id != group_before and "wallet_micros" not in changes:
+        # Before anything is counted: that takes a wallet, and makes one without an end.
+        open_wallet(user=user, actor=actor)
     save_user(user=user)
     if "wallet_micros" in changes:
         _set_wallet(user, changes["wallet_micros"], actor)
-    elif "group" in changes:
-        open_wallet(user=user, actor=actor)
     return User.objects.select_related("group", "balance", "limits").get(pk=user.pk)
 
 
@@ -172,10 +182,17 @@ def _before(user: User) -> User | None:
     return before
 
 
-def _tell(user: User) -> None:
-    owned = ApiKey.objects.filter(owner=user)
-    if owned.exists():
-        owned.update(revision=bump(ApiKey.TOPIC))
+def _end(before: User, user: User) -> None:
+    """What `user` had as `before` and may not keep."""
+    if (before.role, before.is_active) != (user.role, user.is_active):
+        user.sessions_version = before.sessions_version + 1
+    if before.email != user.email:
+        # allauth keeps the one that somebody signed up with, and sends links for new passwords there.
+        EmailAddress.objects.filter(user=user).delete()
+    if before.is_operator and not user.is_operator:
+        # They know the codes, and would be back.
+        own = Invitation.objects.filter(created_by=user, role__in=TRUSTED, revoked_at=None)
+        own.update(revoked_at=timezone.now())
 
 
 def _set_wallet(user: User, micros: int | None, actor: str) -> None:
@@ -187,7 +204,6 @@ def _set_wallet(user: User, micros: int | None, actor: str) -> None:
             user.save(update_fields=["balance"])
     else:
         _set_total(user.balance_id, micros, actor)
-    _tell(user)
 
 
 def _set_total(balance_id: int | None, micros: int | None, actor: str) -> None:

@@ -26,7 +26,7 @@ from accounts.forms.keys import (
     RotateForm,
     initial_of_template,
 )
-from accounts.handing_out import csv_file, handed_out, handed_out_csv
+from accounts.handing_out import handed_out, handed_out_csv
 from accounts.models import ApiKey, Group, KeyTemplate
 from accounts.services import switching
 from accounts.sites import site_of
@@ -34,6 +34,7 @@ from accounts.views.my_keys import shared, shown_once
 from gateway.lib import credits
 from gateway.lib.access import operators_only
 from gateway.lib.errors import GatewayError
+from gateway.lib.tables import csv_response
 
 _A_PAGE = 50
 _LIST = "accounts:all_keys"
@@ -62,7 +63,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     except ValidationError as exc:
         messages.error(request, " ".join(exc.messages))
         return redirect(_LIST)
-    return csv_file(shown.as_csv(meant), "keys.csv")
+    return csv_response(request, "keys.csv", shown.COLUMNS, shown.lines_of(meant))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -107,7 +108,7 @@ def batch(request: HttpRequest) -> HttpResponseBase:
         return _new(request, "accounts/key_batch.html", form, template)
     site = site_of(request)
     if not claimable:
-        return csv_file([handed_out_csv(made, site)], "keys.csv")
+        return handed_out_csv(request, made, site)
     facts = {
         "made": [handed_out(one, site) for one in made],
         "until": made[0].until,

@@ -61,8 +61,7 @@ def _open(claim: KeyClaim) -> bool:
     return (
         claim.claimed_at is None
         and claim.expires_at > timezone.now()
-        and key.deleted_at is None
-        and key.revoked_at is None
+        and key.state_at(timezone.now()) in ("active", "paused")
     )
 
 

@@ -8,6 +8,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from accounts import keys, links, services
@@ -226,6 +227,17 @@ class TestListing:
         many_keys(2500)
         assert len(body(api("get", f"{LIST}/export")).splitlines()) == 2501
 
+    @pytest.mark.django_db(transaction=True)
+    async def test_csv_is_sent_while_it_is_read(self, async_client, alice, many_keys):
+        """Under ASGI too, where Django would collect a plain iterator first."""
+        await sync_to_async(many_keys)(3)
+        await async_client.aforce_login(alice)
+        for path in (f"{LIST}/export", "/api-key-admin/export.csv"):
+            answer = await async_client.get(path)
+            assert answer.is_async, path
+            text = b"".join([piece async for piece in answer.streaming_content]).decode()
+            assert len(text.splitlines()) == 4
+
 
 class TestChanging:
     def test_an_edit_tells_what_was_before(self, api, issue):
@@ -419,6 +431,12 @@ class TestTemplates:
             "key-templates.delete",
         ]
         assert (entries[1].before, entries[1].after) == ({"quota": "5"}, {"quota": None})
+
+    def test_null_takes_the_limits_away(self, api):
+        made = api("post", TEMPLATES, {"name": "Trial", "limits": {"rpm": 3}}).json()
+        answer = api("patch", f"{TEMPLATES}/{made['id']}", {"limits": None}).json()
+        assert answer["limits"]["rpm"] is None
+        assert api("post", TEMPLATES, {"name": "Free", "limits": None}).json()["limits"] is None
 
     def test_a_name_is_given_once(self, api):
         api("post", TEMPLATES, {"name": "Trial"})

@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts import keys, links, services
 from accounts.models import ApiKey, Group, KeyClaim, KeyTemplate
 from gateway.lib.audit import AuditEntry
+from gateway.lib.errors import Conflict
 from quotas.services import open_balance, save_limits
 from tests.accounts.conftest import CREDIT
 
@@ -249,6 +250,15 @@ class TestAllKeys:
         assert words in page(panel.post(f"{ALL}/new", TERMS | form), 400)
         assert not ApiKey.objects.exists()
 
+    def test_the_last_day_of_all_is_refused_where_it_is_over_later_than_anywhere(
+        self, panel, issue, settings
+    ):
+        settings.TIME_ZONE = "America/New_York"
+        form = TERMS | {"expires_at": "9999-12-31T23:59:59"}
+        key, _ = issue()
+        for path in (f"{ALL}/new", f"{ALL}/{key.public_id}"):
+            assert "Take an earlier day" in page(panel.post(path, form), 400)
+
     def test_a_template_fills_the_form(self, panel):
         panel.post(f"{ALL}/templates/new", {"name": "Trial", "quota_micros": "50", "rpm": "3"})
         template = KeyTemplate.objects.get()
@@ -437,7 +447,7 @@ class TestClaiming:
         assert answer.status_code == 200
         assert strict.post(link).status_code == 403
 
-    @pytest.mark.parametrize("how", ["late", "deleted", "revoked"])
+    @pytest.mark.parametrize("how", ["late", "deleted", "revoked", "expired"])
     def test_a_link_that_ended(self, client, link, how):
         key = KeyClaim.objects.order_by("pk").first().key
         if how == "late":
@@ -446,6 +456,11 @@ class TestClaiming:
             services.delete_key(key=key)
         if how == "revoked":
             services.revoke_key(key=key)
+        if how == "expired":
+            ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now())
+        if how in ("revoked", "expired"):
+            with pytest.raises(Conflict, match="has ended"):
+                services.renew_claim(key=key)
         for answer in (client.get(link), client.post(link)):
             assert "leads to no key" in page(answer, 410)
 

@@ -425,7 +425,7 @@ def test_an_answer_that_nobody_asked_for_is_refused(client, settings, provider, 
         answer = client.get(wrong)
         assert answer.status_code == 401
         assert is_page(answer)
-        assert "Failure" in words_of(answer)
+        assert "Signing in elsewhere failed" in words_of(answer)
     assert not User.objects.exists()
     assert not {"/oidc/token", "/login/oauth/access_token"} & set(provider.asked)
     assert client.get(address).status_code == 302
@@ -450,13 +450,14 @@ def test_whoever_says_no_there_is_told_so(client, provider, way):
     page = client.get(answer.url)
     assert page.status_code == 200
     assert is_page(page)
+    assert "Nothing was changed here" in words_of(page)
 
 
 def failed(answer):
     assert 400 <= answer.status_code < 600
     assert answer.status_code != 500
     assert is_page(answer)
-    assert "Failure" in words_of(answer)
+    assert "Signing in elsewhere failed" in words_of(answer)
     assert not User.objects.exists()
     assert not SocialAccount.objects.exists()
 

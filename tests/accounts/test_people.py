@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import re
+import runpy
 import threading
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import ResetPasswordForm
 from allauth.core import context
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from cryptography.fernet import Fernet
 from django.core.cache import cache
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from accounts import services
+from accounts import people_urls, services
 from accounts.adapter import INVITATION, FactorAdapter, SocialAdapter
 from accounts.models import Group, Invitation, InvitationUse, User
-from accounts.services import invitations, joining
+from accounts.services import invitations, joining, tokens
 from gateway.lib.audit import AuditEntry
 from gateway.lib.errors import Conflict, InvalidRequest, PermissionDenied
 
@@ -243,6 +249,23 @@ def test_social_accounts_do_not_lock_themselves_out(db, rf):
         SocialAdapter().validate_disconnect(account, [account])
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["panel-password", "Command", "nobody", "none", "12"])
+def test_nobody_calls_themselves_what_the_audit_log_or_a_filter_takes_for_another(
+    client, settings, name
+):
+    settings.SIGN_UP = "open"
+    answer = client.post("/account/signup", FORM | {"username": name})
+    assert "can not be used" in answer.content.decode()
+    assert not User.objects.exists()
+
+
+def test_names_that_differ_by_capitals_alone_lock_nobody_out(client, bob):
+    with pytest.raises(ValidationError, match="already exists"):
+        services.create_operator(username="Bob", password=PASSWORD)
+    assert sign_in(client).status_code == 302
+
+
 # ---------------------------------------------------------------- signing in
 
 
@@ -277,6 +300,17 @@ def test_guesses_of_one_address_are_throttled_whatever_header_it_sends(client, b
     assert sign_in(client, REMOTE_ADDR="203.0.113.9").status_code == 302
 
 
+def test_secrets_of_factors_are_kept_by_no_browser(client, bob):
+    sign_in(client)
+    pages = [client.get("/account/2fa/app")]
+    totp_of(bob)
+    RecoveryCodes.activate(bob)
+    pages.append(client.get("/account/2fa/codes"))
+    for page in pages:
+        assert page.status_code == 200
+        assert "no-store" in page["Cache-Control"]
+
+
 def test_a_second_factor_is_asked_for(client, bob):
     code = totp_of(bob)
     assert sign_in(client).url == "/account/2fa/authenticate"
@@ -285,6 +319,45 @@ def test_a_second_factor_is_asked_for(client, bob):
     assert client.get("/account").status_code == 302
     assert client.post("/account/2fa/authenticate", {"code": code}).status_code == 302
     assert client.get("/account").status_code == 200
+
+
+@pytest.fixture
+def code_at(monkeypatch):
+    """code_at(half minutes from now); for codes the clock stands still."""
+    now = time.time()
+    still = SimpleNamespace(time=lambda: now)
+    monkeypatch.setattr("allauth.mfa.totp.internal.auth.time", still)
+
+    def code_at(moment):
+        return format_hotp_value(hotp_value("JBSWY3DPEHPK3PXP", int(now) // 30 + moment))
+
+    return code_at
+
+
+def test_a_code_is_taken_once_whatever_the_cache_remembers(bob, code_at):
+    totp_of(bob)
+
+    def comes_in(code):
+        cache.clear()  # half a minute later, or in another process
+        client = Client()
+        sign_in(client)
+        client.post("/account/2fa/authenticate", {"code": code})
+        return lives(client)
+
+    assert comes_in(code_at(0))
+    assert not comes_in(code_at(0))
+    assert not comes_in(code_at(-1))
+    assert comes_in(code_at(1))
+    assert not comes_in(code_at(1))
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out(client, bob, code_at):
+    totp_of(bob)
+    row = Authenticator.objects.get()
+    row.data["taken"] = int(time.time()) // 30 + 120
+    row.save()
+    sign_in(client)
+    assert client.post("/account/2fa/authenticate", {"code": code_at(0)}).status_code == 302
 
 
 def test_the_secret_of_the_app_is_kept_encrypted(bob):
@@ -338,6 +411,18 @@ def test_the_set_up_link_leads_to_the_factor(client, db):
 
 
 @pytest.mark.usefixtures("required")
+def test_a_token_from_before_does_not_pass_by_the_factor(alice, bob):
+    _, text = tokens.make_token(owner=bob, name="script", scopes_=["*"])
+    script = Client(headers={"authorization": f"Bearer {text}"})
+    assert script.get("/api/me").status_code == 200
+    services.edit_user(user=bob, changes={"role": "operator"})
+    answer = script.get("/api/users")
+    assert (answer.status_code, answer.json()["code"]) == (403, "second_factor_required")
+    totp_of(bob)
+    assert script.get("/api/users").status_code == 200
+
+
+@pytest.mark.usefixtures("required")
 def test_nobody_else_is_asked_for_one(client, bob):
     sign_in(client)
     assert client.get("/account").status_code == 200
@@ -387,6 +472,21 @@ def test_another_role_ends_sessions_and_the_same_does_not(alice, bob):
 
 
 @pytest.mark.parametrize("changes", [{"role": "member"}, {"is_active": False}])
+def test_nobody_leaves_a_door_open_for_themselves(alice, changes):
+    anna = services.create_operator(username="anna", password=PASSWORD)
+    codes = {role: code_of(role=role, created_by=anna) for role in ("operator", "member")}
+    others = code_of(role="operator", created_by=alice)
+    services.edit_user(user=anna, changes=changes)
+
+    def works(code):
+        return invitations.find(invitations.digest_of(code)) is not None
+
+    assert not works(codes["operator"])
+    assert works(codes["member"])
+    assert works(others)
+
+
+@pytest.mark.parametrize("changes", [{"role": "member"}, {"is_active": False}])
 def test_the_last_operator_stays(alice, changes):
     with pytest.raises(Conflict, match="last operator"):
         services.edit_user(user=alice, changes=changes)
@@ -432,6 +532,62 @@ def test_a_link_for_a_new_password_works_once(client, alice, bob):
     assert sign_in(Client(), password="quite-other-words").status_code == 302
     again = Client().get(path, follow=True)
     assert b"password1" not in again.content
+
+
+def asking(email):
+    """Whom a form for a new password that somebody fills in with this address sends a link."""
+    form = ResetPasswordForm({"email": email})
+    assert form.is_valid()
+    return form.users
+
+
+def test_an_address_that_was_left_gets_no_link_for_a_new_password(client, settings, db):
+    settings.SIGN_UP = "open"
+    client.post("/account/signup", FORM | {"email": "typing-error@example.org"})
+    dora = User.objects.get()
+    assert asking("typing-error@example.org") == [dora]
+    client.post("/account", {"first_name": "", "last_name": "", "email": "Dora@Example.org"})
+    assert asking("typing-error@example.org") == []
+    assert asking("dora@example.org") == asking("Dora@example.org") == [dora]
+    client.post("/account", {"first_name": "", "last_name": "", "email": ""})
+    assert asking("dora@example.org") == []
+
+
+def test_an_address_is_found_however_an_operator_wrote_it(db):
+    dora = services.create_user(username="dora", email="Dora@Example.org")
+    assert asking("dora@example.org") == [dora]
+
+
+@pytest.mark.parametrize(
+    ("public_url", "hosts", "asked"),
+    [("", ["*"], False), ("https://pool.example.org", ["*"], True), ("", ["pool"], True)],
+)
+def test_mails_are_asked_for_where_their_link_is_known_to_lead_here(
+    settings, public_url, hosts, asked
+):
+    settings.EMAIL_CONFIGURED, settings.PUBLIC_URL = True, public_url
+    settings.ALLOWED_HOSTS = hosts
+    routes = runpy.run_path(people_urls.__file__)["urlpatterns"]
+    names = {getattr(route, "name", None) for route in routes}
+    assert ("account_reset_password" in names) == asked
+
+
+def test_the_link_in_a_mail_leads_here_whatever_host_the_asker_named(rf, settings):
+    settings.PUBLIC_URL = "https://pool.example.org"
+    request = rf.get("/account/password/reset", headers={"host": "evil.example"})
+    with context.request_context(request):
+        link = get_adapter().get_reset_password_from_key_url("1-abc")
+    assert link == "https://pool.example.org/account/password/reset/key/1-abc"
+
+
+def test_a_new_password_takes_back_nothing_that_an_operator_did_meanwhile(bob):
+    theirs = User.objects.get(pk=bob.pk)
+    services.edit_user(user=bob, changes={"is_active": False, "wallet_micros": CREDIT})
+    get_adapter().set_password(theirs, "quite-other-words")
+    bob.refresh_from_db()
+    assert not bob.is_active
+    assert bob.balance is not None
+    assert bob.check_password("quite-other-words")
 
 
 # ---------------------------------------------------------------- pages
@@ -523,3 +679,22 @@ def test_the_administration_keeps_the_last_operator_and_notes_changes(client, al
     entry = AuditEntry.objects.get(action="users.edit")
     assert (entry.before, entry.after) == ({"role": "member"}, {"role": "steward"})
     assert client.post(f"/admin/accounts/user/{bob.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_a_password_that_is_set_in_the_administration_is_noted(client, alice, bob):
+    client.force_login(alice)
+    new = {"password1": "quite-other-words", "password2": "quite-other-words"}
+    path = f"/admin/accounts/user/{bob.pk}/password/"
+    assert client.post(path, new | {"usable_password": "true"}).status_code == 302
+    entry = AuditEntry.objects.get(action="users.password")
+    assert (entry.actor, entry.subject) == ("alice", "user bob")
+    assert "quite-other-words" not in str(AuditEntry.objects.values())
+
+
+def test_the_administration_gives_no_name_twice(client, alice, bob):
+    client.force_login(alice)
+    facts = {"username": "Alice", "role": "member", "is_active": "on", "email": ""}
+    answer = client.post(f"/admin/accounts/user/{bob.pk}/change/", facts)
+    assert answer.status_code == 200
+    bob.refresh_from_db()
+    assert bob.username == "bob"

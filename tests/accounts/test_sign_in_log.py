@@ -43,8 +43,10 @@ def test_signing_in_and_out_is_noted(bob):
 
 def test_a_failure_names_whom_it_was_tried_for_but_no_slip_of_a_password(bob):
     assert authenticate(visit(), username="bob", password="wrong") is None
+    assert authenticate(visit(), username="BOB", password="wrong") is None
     assert authenticate(visit(), username="my-secret-password", password="") is None
     assert lines() == [
+        ("nobody", "account.sign_in_failed", "user bob", "203.0.113.7"),
         ("nobody", "account.sign_in_failed", "user bob", "203.0.113.7"),
         ("nobody", "account.sign_in_failed", "an unknown name", "203.0.113.7"),
     ]

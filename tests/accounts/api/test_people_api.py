@@ -7,6 +7,7 @@ from django.test import Client
 
 from accounts import selectors, services
 from accounts.models import ApiKey, Group, Invitation, User
+from accounts.services import tokens
 from gateway.lib.audit import AuditEntry
 
 CREDIT = 1_000_000
@@ -92,6 +93,22 @@ def test_whoever_moves_keeps_the_wallet(api, bob):
     second = api("post", "groups", {"name": "Two", "member_grant": "7"}, 201)["id"]
     assert api("patch", f"users/{bob.pk}", {"group": first})["wallet"]["total"] == "5"
     assert api("patch", f"users/{bob.pk}", {"group": second})["wallet"]["total"] == "5"
+
+
+def test_the_grant_is_given_where_days_are_counted_too(api, bob):
+    body = {"name": "One", "member_grant": "5", "member_limits": {"day_credits": "1"}}
+    group = api("post", "groups", body, 201)["id"]
+    assert api("patch", f"users/{bob.pk}", {"group": group})["wallet"]["total"] == "5"
+    bob.refresh_from_db()
+    assert bob.balance.day > 0
+
+
+def test_who_stays_in_a_group_gets_no_grant_by_another_change(api, bob):
+    group = api("post", "groups", {"name": "One"}, 201)["id"]
+    api("patch", f"users/{bob.pk}", {"group": group})
+    api("patch", f"groups/{group}", {"member_grant": "5"}, 200)
+    told = api("patch", f"users/{bob.pk}", {"group": group, "first_name": "Bob"}, 200)
+    assert told["wallet"] is None
 
 
 def test_credits_are_given_and_taken(api, bob):
@@ -210,6 +227,29 @@ def test_members_are_counted_when_their_group_begins_to_limit(api, bob, charlie,
     assert ApiKey.objects.get(pk=key.pk).revision > before
 
 
+def test_a_members_keys_learn_of_it_whatever_group_they_name_themselves(api, bob, issue):
+    group = api("post", "groups", {"name": "Friends"}, 201)["id"]
+    api("patch", f"users/{bob.pk}", {"group": group})
+    key, _ = issue(owner=bob, group=Group.objects.create(name="Others"))
+    before = ApiKey.objects.get(pk=key.pk).revision
+    api("patch", f"groups/{group}", {"member_limits": {"rpm": 1}}, 200)
+    assert ApiKey.objects.get(pk=key.pk).revision > before
+
+
+def test_what_is_over_keeps_no_group(api, issue):
+    """Nobody could move it: a deleted key takes no change, and an invitation neither."""
+    group = Group.objects.create(name="Friends")
+    key, _ = issue(group=group)
+    (made,) = api("post", "invitations", {"group": group.pk}, 201)["invitations"]
+    told = api("delete", f"groups/{group.pk}", expect=409)["detail"]
+    assert "1 keys, 1 invitations" in told
+    api("delete", f"keys/{key.public_id}", expect=204)
+    api("post", f"invitations/{made['id']}/revoke", {}, 200)
+    api("delete", f"groups/{group.pk}", expect=204)
+    assert api("get", f"keys/{key.public_id}", expect=200)["group"] is None
+    assert api("get", f"invitations/{made['id']}", expect=200)["group"] is None
+
+
 def test_a_group_that_somebody_belongs_to_stays(api, bob):
     group = api("post", "groups", {"name": "Friends"}, 201)["id"]
     api("patch", f"users/{bob.pk}", {"group": group})
@@ -239,3 +279,33 @@ def test_operators_are_invited_one_by_one(api, db):
     assert not Invitation.objects.exists()
     (made,) = api("post", "invitations", {"role": "operator"}, 201)["invitations"]
     assert made["expires_at"]
+
+
+@pytest.mark.parametrize("role", ["operator", "steward"])
+def test_a_token_of_some_scopes_makes_nobody_more_than_itself(alice, bob, role):
+    """By a manager's account it could do what it may not."""
+
+    def ask(scopes, method, path, body=None):
+        _, text = tokens.make_token(owner=alice, name="script", scopes_=scopes)
+        script = Client(headers={"authorization": f"Bearer {text}"})
+        facts = {"data": body or {}, "content_type": "application/json"}
+        return getattr(script, method)(f"/api/{path}", **facts).status_code
+
+    some = ["users:write", "invitations:write"]
+    manager = services.create_user(username="dora", role=role)
+    for method, path, body in (
+        ("post", "users", {"username": "eve", "role": role}),
+        ("patch", f"users/{bob.pk}", {"role": role}),
+        ("patch", f"users/{manager.pk}", {"email": "eve@example.org"}),
+        ("delete", f"users/{manager.pk}", {}),
+        ("post", f"users/{manager.pk}/password-link", {}),
+        ("post", f"users/{manager.pk}/reset-factor", {}),
+        ("post", "invitations", {"role": role}),
+    ):
+        assert ask(some, method, path, body) == 403, path
+    assert not User.objects.filter(username="eve").exists()
+    assert not Invitation.objects.exists()
+    assert ask(some, "post", "users", {"username": "eve"}) == 201
+    assert ask(some, "post", "invitations") == 201
+    assert ask(some, "post", f"users/{bob.pk}/password-link") == 200
+    assert ask(["*"], "patch", f"users/{bob.pk}", {"role": role}) == 200
