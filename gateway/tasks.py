@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from allauth.usersessions.models import UserSession
 from celery import shared_task
 from celery.signals import task_prerun, worker_init
 from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from gateway.lib import site_settings
 from gateway.lib.jobs import Run
@@ -35,6 +38,16 @@ def prune_jobs(run: Run) -> None:
     from gateway.lib.jobs import prune
 
     run.result(deleted=prune(days=settings.JOB_RETENTION_DAYS))
+
+
+@shared_task
+@upkeep("Visits that are over")
+def clear_sessions(run: Run) -> None:
+    """Signed in or not, a visit leaves a row, and who signed in one more for their list: nobody else takes them away."""
+    deleted, _ = Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    known = Session.objects.values("session_key")
+    UserSession.objects.exclude(session_key__in=known).delete()
+    run.result(deleted=deleted)
 
 
 def take_settings(**_: object) -> None:

@@ -29,6 +29,8 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=static("css/mark.svg"))),
     path("account/", include("accounts.people_urls")),
     path("admin/login/", admin_login),
+    # In one place as well, where tries are counted and the change is told.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
     path("api/schema/", Schema.as_view(), name="schema"),
     path("api/docs/", Docs.as_view(), name="api-docs"),

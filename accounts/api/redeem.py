@@ -16,6 +16,7 @@ from gateway.lib.access import IsSignedIn
 from gateway.lib.audit import record_request
 from gateway.lib.credits import to_text
 from gateway.lib.errors import Conflict, InvalidRequest, PermissionDenied
+from gateway.lib.throttles import address_of
 from quotas import services as quota_services
 from quotas.api.limits import CreditsField
 from quotas.models import Balance
@@ -84,7 +85,7 @@ class Redeem(APIView):
                 code=form.validated_data["code"],
                 balance=balance,
                 user=request.user,
-                address=request.META.get("REMOTE_ADDR") or "",
+                address=address_of(request),
             )
             record_request(
                 request._request,

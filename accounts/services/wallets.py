@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.conf import settings
+from django.utils import timezone
+
 from accounts.models import Group, User
 from quotas import services as quota_services
 from quotas.models import Balance
+from quotas.periods import day_of
 from quotas.services import batches, limiting
 
 
@@ -49,10 +53,11 @@ def count_members(*, group: Group) -> None:
     for user, balance in zip(without, opened, strict=True):
         user.balance = balance
     User.objects.bulk_update(without, ["balance"], batch_size=500)
-    zone = group.member_limits.time_zone if group.member_limits else ""
-    for balance in _uncounted(group):
+    zone = (group.member_limits and group.member_limits.time_zone) or settings.TIME_ZONE
+    for balance in _uncounted(group, day_of(timezone.now().timestamp(), zone)):
         quota_services.count_periods(balance_id=balance.pk, time_zone=zone)
 
 
-def _uncounted(group: Group) -> Iterable[Balance]:
-    return Balance.objects.filter(user__group=group, day=0)
+def _uncounted(group: Group, today: int) -> Iterable[Balance]:
+    """Never, or not since: the group may have had no such limits for a while."""
+    return Balance.objects.filter(user__group=group).exclude(day=today).order_by("pk")

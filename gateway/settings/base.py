@@ -16,6 +16,7 @@ from gateway.settings.idempotency import *  # noqa: F403
 from gateway.settings.lending import *  # noqa: F403
 from gateway.settings.limits import *  # noqa: F403
 from gateway.settings.media import *  # noqa: F403
+from gateway.settings.media import PUBLIC_URL
 from gateway.settings.people import *  # noqa: F403
 from gateway.settings.proxy import *  # noqa: F403
 from gateway.settings.rewards import *  # noqa: F403
@@ -140,6 +141,8 @@ WHITENOISE_USE_FINDERS = True
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+# A site that says it is reached by TLS hands its cookies to nothing else.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 if _proxy_header := env.str("SECURE_PROXY_SSL_HEADER", default=""):

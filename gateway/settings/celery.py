@@ -44,6 +44,7 @@ _DAY = 24 * _HOUR
 _EVERY_S = {
     "gateway.tasks.resume_jobs": 10.0,
     "gateway.tasks.prune_jobs": _DAY / 4,
+    "gateway.tasks.clear_sessions": _DAY / 4,
     "quotas.tasks.sweep": env.float("SWEEP_INTERVAL_S", default=10.0),
     "quotas.tasks.prove": _DAY,
     "quotas.tasks.expire_lots": _MINUTE,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.db.models import F
 from django.test import Client
 
 from accounts import selectors, services
 from accounts.models import ApiKey, Group, Invitation, User
 from accounts.services import tokens
 from gateway.lib.audit import AuditEntry
+from quotas.models import Balance, Entry
 
 CREDIT = 1_000_000
 PASSWORD = "rather-long-words"
@@ -225,6 +227,21 @@ def test_members_are_counted_when_their_group_begins_to_limit(api, bob, charlie,
     assert bob.balance.day > 0
     assert charlie.balance.open_ended
     assert ApiKey.objects.get(pk=key.pk).revision > before
+
+
+def test_limits_that_come_back_count_what_was_used_while_they_were_away(api, bob):
+    group = api("post", "groups", {"name": "Friends"}, 201)["id"]
+    api("patch", f"users/{bob.pk}", {"group": group, "wallet": "9"})
+    api("patch", f"groups/{group}", {"member_limits": {"day_credits": "5"}}, 200)
+    api("patch", f"groups/{group}", {"member_limits": None}, 200)
+    bob.refresh_from_db()
+    # Counted some days ago for the last time; the ledger knows of today.
+    Balance.objects.filter(pk=bob.balance_id).update(day=F("day") - 3, day_micros=0)
+    Entry.objects.create(
+        balance=bob.balance, kind=Entry.Kind.SETTLE, amount_micros=2 * CREDIT, request_id="req_a"
+    )
+    api("patch", f"groups/{group}", {"member_limits": {"day_credits": "5"}}, 200)
+    assert Balance.objects.get(pk=bob.balance_id).day_micros == 2 * CREDIT
 
 
 def test_a_members_keys_learn_of_it_whatever_group_they_name_themselves(api, bob, issue):

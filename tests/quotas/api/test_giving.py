@@ -134,6 +134,15 @@ def test_a_member_redeems_into_the_wallet_or_an_own_key(member, campaign, bob):
     assert member.post("/api/redeem", {"code": "nonsense"}, **JSON).status_code == 400
 
 
+def test_wrong_codes_are_counted_by_household(member, settings):
+    settings.WRONG_CODES_PER_HOUR = 2
+    codes = [
+        member.post("/api/redeem", {"code": "nonsense"}, REMOTE_ADDR=f"2001:db8::{n}", **JSON)
+        for n in range(3)
+    ]
+    assert [answer.status_code for answer in codes] == [400, 400, 429]
+
+
 def test_nobody_redeems_into_the_key_of_another(member, campaign):
     key, _ = issue_key(quota_micros=1_000_000)
     [code] = services.make_codes(campaign=campaign, count=1)
