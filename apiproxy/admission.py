@@ -19,10 +19,12 @@ from accounts import keys
 from accounts.selectors import KeyRecord
 from apiproxy import shaping
 from apiproxy.address import address_of, is_within, neighbourhood
+from apiproxy.dialects.fields import either
 from apiproxy.lookups import Lookups
-from apiproxy.request import Request
+from apiproxy.request import Header, Request
 from apiproxy.strangers import Strangers
-from apiproxy.wire.types import Action, Call, Usage
+from apiproxy.wire.types import Action, Call, Json, Usage
+from apiproxy.wire.usage import objects
 from apiproxy.writer import Writer
 from gateway.lib.credits import to_text
 from gateway.lib.errors import (
@@ -43,6 +45,12 @@ _MAX_CACHED_KEYS = 50_000
 # The feed tells of a new key before this is over.
 _UNKNOWN_FOR_S = 30.0
 _MOST_CANDIDATES = 8
+_BYTES_A_TOKEN = 4
+# A picture, a page and eight seconds of sound are 258 tokens, and have some such length in base64.
+_MEDIA_BYTES_A_TOKEN = 1_000
+_LEAST_TOKENS_OF_MEDIA = 258
+# What is inlined here makes no difference.
+_SHORT_BODY_BYTES = 4_096
 
 _NO_SUCH_KEY = "this API key does not exist: check that it is whole"
 _NOT_OURS = "this is not an API key of this site: they begin with sk-"
@@ -95,7 +103,7 @@ UNLIMITED = Principal(key_id=0)
 
 
 class Admission:
-    """Keys are cached by public id until `forget` names them: the feed does, within a second of any change."""
+    """Keys are cached by public id until `forget` names them: the feed does, within a second of any change. It names new ones too."""
 
     def __init__(
         self,
@@ -116,7 +124,8 @@ class Admission:
         self._records: dict[str, tuple[KeyRecord, Principal]] = {}
         self._unknown: dict[str, float] = {}
         self._real: dict[str, None] = {}
-        """Public ids of keys that were there when they were last looked up: a change of a key makes nobody a stranger."""
+        """Public ids that the feed told of, which tells of all when it begins, or that were found: who has one of them is no
+        stranger, however many wrong keys come from the same address."""
         self._lookups = Lookups()
         self._try_ended = asyncio.Event()
         self._guests: dict[str, Principal] = {}
@@ -127,11 +136,16 @@ class Admission:
         for public_id in public_ids:
             self._records.pop(public_id, None)
             self._unknown.pop(public_id, None)
+            self._know(public_id)
 
     def forget_all(self) -> None:
         self._forgotten += 1
         self._records.clear()
         self._unknown.clear()
+
+    def _know(self, public_id: str) -> None:
+        if len(self._real) < _MAX_CACHED_KEYS:
+            self._real[public_id] = None
 
     @contextmanager
     def guest(self, principal: Principal) -> Iterator[str]:
@@ -190,8 +204,7 @@ class Admission:
         if fresh:
             _make_place(self._records)
             self._records[public_id] = record, principal
-        _make_place(self._real)
-        self._real[public_id] = None
+        self._know(public_id)
         self._check(record, presented)
         return principal
 
@@ -266,7 +279,10 @@ class Admission:
             self._writer.close(Close(request_id, 0, "given up while reserving"))
             raise
         if not booked.accepted:
-            raise self._exhausted(principal, amount, booked.refusal)
+            error = self._exhausted(principal, amount, booked.refusal)
+            if booked.refusal is not None:
+                error.headers.append(credits_left(booked.refusal.left_micros))
+            raise error
         return Hold(request_id, amount, booked.remaining_micros, price, principal.accounts)
 
     def _exhausted(
@@ -364,6 +380,10 @@ def _principal(record: KeyRecord) -> Principal:
     )
 
 
+def credits_left(micros: int) -> Header:
+    return (b"x-credits-remaining", to_text(micros).encode())
+
+
 def estimate_of(price: pricing.Price, call: Call, body_bytes: int) -> int:
     """Micros to reserve."""
     embeds = call.action is Action.EMBED
@@ -375,6 +395,25 @@ def estimate_of(price: pricing.Price, call: Call, body_bytes: int) -> int:
         calls=call.answers,
         attempts=call.attempts,
     )
+
+
+def tokens_of(call: Call, body_bytes: int) -> int:
+    """What goes in, roughly, for limits on tokens a minute: of what is inlined, Google counts far less than its base64 is long."""
+    media, tokens = 0, 0
+    if body_bytes > _SHORT_BODY_BYTES:
+        for size in _inlined(call.body.get("generateContentRequest", call.body)):
+            media += size
+            tokens += max(size // _MEDIA_BYTES_A_TOKEN, _LEAST_TOKENS_OF_MEDIA)
+    # A form's files become longer than they came.
+    return max(body_bytes - media, 0) // _BYTES_A_TOKEN + tokens
+
+
+def _inlined(body: Json) -> Iterator[int]:
+    for content in objects(body.get("contents")):
+        for part in objects(content.get("parts")):
+            blob = either(part, "inlineData", "inline_data")
+            if isinstance(blob, dict) and isinstance(data := blob.get("data"), str):
+                yield len(data)
 
 
 def _most_output_tokens(call: Call) -> int:

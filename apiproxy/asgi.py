@@ -43,6 +43,8 @@ PREFIXES = ("/v1/", "/v1beta/", "/gemini/v1beta/", "/dashboard/billing/")
 # Most calls are over before it pays to listen for a client that leaves.
 _LISTEN_AFTER_S = 0.25
 
+_FORWARDED = b"x-forwarded-for"
+
 _OUR_BUG = "an error of this gateway: tell its operator the request id"
 
 # Keys travel in headers, never in cookies: chat clients in a browser may call from any origin.
@@ -82,6 +84,10 @@ async def _answer(live: Runtime, request: Request, outlet: _Outlet) -> None:
 
 def _request(scope: Scope, receive: Receive, watch: _Watch, live: Runtime) -> Request:
     headers: dict[bytes, bytes] = dict(scope["headers"])
+    if _FORWARDED in headers:
+        # Every proxy on the way may have added a line of its own.
+        lines = [value for name, value in scope["headers"] if name == _FORWARDED]
+        headers[_FORWARDED] = b",".join(lines)
 
     async def read_body() -> bytes:
         body = await _read_body(receive, headers, live.config.max_body_bytes)

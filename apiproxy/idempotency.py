@@ -181,14 +181,14 @@ class Idempotency:
         asked = self._writer.ask(self._decide, claim)
         try:
             found: Found = await asyncio.shield(asked)
-        except asyncio.CancelledError:
-            # Its client left: whatever is claimed by then is given back.
+        except BaseException:
+            # The client left, or the database's word was lost on the way: whatever is claimed by then is given back.
             asked.add_done_callback(partial(self._give_back, claim))
             raise
         return claim if found.standing is Standing.FREE else await _told(found)
 
     def _give_back(self, claim: Claim, asked: asyncio.Future[Found]) -> None:
-        if not asked.cancelled() and asked.exception() is None and asked.result() is _IS_FREE:
+        if asked.exception() is not None or asked.result() is _IS_FREE:
             self.end(claim)
 
     def end(self, claim: Claim, kept: Kept | None = None) -> asyncio.Future[Booked]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from channels.db import database_sync_to_async
-from django.db import Error
 
 from accounts import selectors
 from accounts.selectors import KeyRecord
@@ -46,7 +45,7 @@ class Lookups:
     async def _look_up(self, some: dict[str, asyncio.Future[KeyRecord | None]]) -> None:
         try:
             records = await database_sync_to_async(selectors.principals_by_public_id)(list(some))
-        except Error as exc:
+        except Exception as exc:  # noqa: BLE001 - whoever waits is told
             for found in some.values():
                 found.set_exception(exc)
                 found.exception()  # whoever asked may have left

@@ -30,7 +30,7 @@ def new_request_id() -> str:
 
 
 class Request(Struct):
-    """`headers` has lower-case names; of a repeated header the last one counts."""
+    """`headers` has lower-case names; of a repeated header the last one counts, but those of X-Forwarded-For are one list."""
 
     id: str
     method: str

@@ -8,7 +8,7 @@ from time import perf_counter, time
 from typing import Any
 
 from apiproxy import signatures
-from apiproxy.admission import Principal
+from apiproxy.admission import Principal, tokens_of
 from apiproxy.dialects.base import Dialect, StreamRenderer
 from apiproxy.idempotency import Claim, Recording, Replay
 from apiproxy.opening import open_answer
@@ -103,7 +103,8 @@ class Service:
         signs of life. Raises RateLimited, QuotaExhausted, LedgerUnavailable."""
         self._body_bytes = body_bytes
         if self._principal.paced:
-            take = Take(self._trace.request_id, self._principal.paced, body_bytes // 4)
+            tokens = tokens_of(self._call, body_bytes)
+            take = Take(self._trace.request_id, self._principal.paced, tokens)
             passed = await self._runtime.pacing.take(take)
             if isinstance(passed, Refused):
                 self._turn = take, passed
@@ -227,9 +228,9 @@ class Service:
             self._trace.dropped.append("store: the response could not be stored")
 
     async def fail(self, error: GatewayError) -> None:
-        """See `Settlement.fail`."""
-        error.headers += self._settlement.pace_headers()
+        """See `Settlement.fail`. What is left is known when the rest is given back."""
         await self._settlement.fail(error)
+        error.headers += self._settlement.headers()
 
     def give_up(self, failure: BaseException) -> None:
         """See `Settlement.give_up`."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from time import perf_counter, time
 
-from apiproxy.admission import Hold, Outcome, Principal, charge_of
+from apiproxy.admission import Hold, Outcome, Principal, charge_of, credits_left
 from apiproxy.dialects.embeddings import input_tokens
 from apiproxy.idempotency import Claim, ending
 from apiproxy.idempotency import Kept as KeptAnswer
@@ -21,7 +21,6 @@ from apiproxy.runtime import Runtime
 from apiproxy.trace import Trace
 from apiproxy.wire.types import Action, Call, Json, Usage
 from apiproxy.wire.usage import finished, usage_of
-from gateway.lib.credits import to_text
 from gateway.lib.errors import (
     ClientGone,
     GatewayError,
@@ -114,12 +113,12 @@ class Settlement:
 
     def headers(self) -> Headers:
         """What is left as of the reservation or, once it is booked, the charge."""
-        headers = self.pace_headers()
+        headers = self._pace_headers()
         if self._remaining_micros is not None:
-            headers.append((b"x-credits-remaining", to_text(self._remaining_micros).encode()))
+            headers.append(credits_left(self._remaining_micros))
         return headers
 
-    def pace_headers(self) -> Headers:
+    def _pace_headers(self) -> Headers:
         """What was left of the requests and tokens of a while when the call passed."""
         if self._pace is None:
             return []

@@ -17,8 +17,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apiproxy.selectors.prices import public_prices
+from apiproxy.selectors.windows import logged_since
 from apiproxy.what_if import Answer, Named, Sums, what_if
 from gateway.lib.credits import to_text
+from gateway.lib.errors import InvalidRequest
 from quotas.api.limits import CreditsField
 from quotas.features import FEATURES
 from quotas.pricing import Dated, Price
@@ -234,13 +236,17 @@ class WhatIf(APIView):
     @extend_schema(request=WhatIfSerializer, responses=WhatIfAnswerSerializer)
     def post(self, request: Request) -> Response:
         """What the calls of a time would have cost at today's prices with these changes. Nothing is saved. Exact but for rounding;
-        groups pay the factor they have now."""
+        groups pay the factor they have now. `since` is later than asked where the log does not go back so far."""
         asked = WhatIfSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         facts = asked.validated_data
         now = timezone.now()
+        try:
+            since = logged_since(facts["since"], facts["until"])
+        except ValueError as exc:
+            raise InvalidRequest(str(exc), param="until") from exc
         answer = what_if(
-            since=facts["since"],
+            since=since,
             until=facts["until"],
             book=price_book(now),
             now=now.timestamp(),
@@ -248,9 +254,7 @@ class WhatIf(APIView):
             tariff=facts.get("tariff"),
         )
         return Response(
-            WhatIfAnswerSerializer(
-                {"since": facts["since"], "until": facts["until"], **_shown(answer)}
-            ).data
+            WhatIfAnswerSerializer({"since": since, "until": facts["until"], **_shown(answer)}).data
         )
 
 

@@ -50,5 +50,6 @@ def _details(error: GatewayError, request_id: str) -> list[Json]:
     if isinstance(error, QuotaExhausted):
         details.append(_EXHAUSTED)
     if error.retry_after_s is not None:
-        details.append({"@type": _TYPE + "RetryInfo", "retryDelay": f"{error.retry_after_s:g}s"})
+        # In plain digits: a month has more seconds than :g writes so.
+        details.append({"@type": _TYPE + "RetryInfo", "retryDelay": f"{error.retry_after_s:.9g}s"})
     return details

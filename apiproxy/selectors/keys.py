@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, F, Min, Q, Sum
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 from msgspec import Struct
@@ -18,6 +18,7 @@ from apiproxy.sums import KEY
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 _KEYS_A_QUERY = 500
+_UNKNOWN = "?"
 _COUNTS = {
     "requests": Sum("requests"),
     "successes": Sum("successes"),
@@ -40,16 +41,16 @@ class Used(Struct):
     tokens: int = 0
     cost_micros: int = 0
 
-    def add(self, other: Used) -> None:
-        self.requests += other.requests
-        self.successes += other.successes
-        self.tokens += other.tokens
-        self.cost_micros += other.cost_micros
+    def add(self, other: Used, times: int = 1) -> None:
+        self.requests += times * other.requests
+        self.successes += times * other.successes
+        self.tokens += times * other.tokens
+        self.cost_micros += times * other.cost_micros
 
 
 class _Seams(Struct, frozen=True):
-    """Days are taken from the sums before `days`, hours before `hours`, and what began later from the log, whose rows of that time
-    have `first_id` and later ones."""
+    """Days are taken from the sums before `days`, which is a midnight, hours before `hours`, and what began later from the log,
+    whose rows of that time have `first_id` and later ones."""
 
     days: datetime
     hours: datetime
@@ -117,12 +118,12 @@ def _parts(key_id: int, since: datetime, step: str) -> Iterator[tuple[datetime, 
     seams = _seams()
     hours = max(seams.hours, since)
     days = since if step == "hour" else min(max(seams.days, since), hours)
-    rows = Q(axis=KEY, subject=str(key_id), start__gte=since) & ~Q(model="")
+    rows = Q(axis=KEY, subject=str(key_id), start__gte=since)
     if step == "day":
         found = UsageDay.objects.filter(rows, start__lt=days)
-        yield from _told(found.values("start", "model").annotate(**_COUNTS))
+        yield from _told_by_sums(found.values("start", "model").annotate(**_COUNTS))
     found_hours = UsageHour.objects.filter(rows, start__gte=days, start__lt=hours)
-    yield from _told(found_hours.values("start", "model").annotate(**_COUNTS))
+    yield from _told_by_sums(found_hours.values("start", "model").annotate(**_COUNTS))
     fresh = RequestLog.objects.filter(
         key_id=key_id, id__gte=seams.first_id, at__gte=hours
     ).order_by()
@@ -134,7 +135,20 @@ def _told(rows: Any) -> Iterator[tuple[datetime, str, Used]]:
     for row in rows:
         tokens = row["input_tokens"] + row["output_tokens"] + row["thinking_tokens"]
         used = Used(row["requests"], row["successes"], tokens, row["cost_micros"])
-        yield row["start"], row["model"] or "?", used
+        yield row["start"], row["model"] or _UNKNOWN, used
+
+
+def _told_by_sums(rows: Any) -> Iterator[tuple[datetime, str, Used]]:
+    """Sums without a model are of all models together: what they hold beyond the others' is of those that nobody knows."""
+    rest: dict[datetime, Used] = {}
+    for start, model, used in _told(rows):
+        of_all = model == _UNKNOWN
+        rest.setdefault(start, Used()).add(used, 1 if of_all else -1)
+        if not of_all:
+            yield start, model, used
+    for start, used in rest.items():
+        if used.requests > 0:
+            yield start, _UNKNOWN, used
 
 
 def _seams() -> _Seams:
@@ -148,9 +162,12 @@ def _seams() -> _Seams:
     first_id = 0
     if hours > beginning:
         # By this the rows of one key are found from its own index; by their time alone SQLite would go through all of them.
-        newer = RequestLog.objects.filter(at__gte=hours).aggregate(first=Min("id"))["first"]
+        # The sum keeps both databases from going through all numbers from the first on, which they do for a bare MIN(id).
+        newest = RequestLog.objects.filter(at__gte=hours)
+        newer = newest.aggregate(first=Min(F("id") + 0))["first"]
         first_id = newer if newer is not None else 2**63 - 1
-    return _Seams(days=min(days, hours), hours=hours, first_id=first_id)
+    # A day is taken whole or not at all: after midnight its last hour is read from the log, so the others come from the hours.
+    return _Seams(days=_floor(min(days, hours), "day"), hours=hours, first_id=first_id)
 
 
 def _floor(at: datetime, step: str) -> datetime:

@@ -9,13 +9,14 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from accounts.selectors import key_ids_of, member_ids_of
 from apiproxy import sums
 from apiproxy.histogram import percentiles
 from apiproxy.models import RequestLog, UsageMark
 from apiproxy.selectors.requests import between
-from apiproxy.selectors.windows import DAY, HOUR, Window, day_of, window
+from apiproxy.selectors.windows import DAY, HOUR, Window, day_of, logged_since, window
 from apiproxy.sums import CREDENTIAL, DIALECT, GROUP, KEY, SITE, USER, Sums
 from apiproxy.wire import codec
 
@@ -294,6 +295,7 @@ def _belonging(by: str, subjects: dict[str, str]) -> list[str] | None:
 
 def _from_log(by: str, filters: Filters, asked: Slice) -> Pivot:
     """What no sums tell, such as the keys that used one credential: counted row by row, where the sums say that these are few."""
+    asked = replace(asked, since=logged_since(asked.since, asked.until))
     subjects = filters.subjects
     spans = {axis: window(asked.since, asked.until, axis, now=asked.now) for axis in subjects}
     counts = {axis: _requests(spans[axis], axis, value) for axis, value in subjects.items()}

@@ -96,6 +96,16 @@ def hours_kept_since(axis: str, now: datetime) -> datetime:
     return day_of(now) - timedelta(days=min(days))
 
 
+def logged_since(since: datetime, until: datetime) -> datetime:
+    """`since`, or where the request log begins by now. Raises ValueError, in words, where nothing of the span is left of it."""
+    mark = UsageMark.objects.filter(name=UsageMark.LOG).values_list("until", flat=True).first()
+    if mark is None or since >= mark:
+        return since
+    if mark >= until:
+        raise ValueError(f"Single requests are kept since {mark:%Y-%m-%d}: begin there.")
+    return mark
+
+
 def days_done_until() -> datetime:
     """Every day before this has its rows."""
     mark = UsageMark.objects.filter(name=UsageMark.DAYS).values_list("until", flat=True).first()

@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from msgspec import Struct
 
 from apiproxy import sums
@@ -66,7 +67,7 @@ def roll_up(
     hour = _first_hour(mark, present, again, now)
     known = mark.until if mark else hour
     detailed = hours_kept_since(sums.KEY, now)
-    touched: dict[datetime, set[tuple[str, str]]] = {}
+    touched = _left_behind(hour, present) if again >= LATE else {}
     while hour <= present:
         # At least one new hour a round, or a busy site would never come to an end of its old ones.
         if hour > known and time.monotonic() - began > budget_s:
@@ -100,6 +101,30 @@ def _first_hour(
     first = min(mark.until, present) - _whole_hours(again)
     gone = UsageMark.objects.filter(name=UsageMark.LOG).values_list("until", flat=True).first()
     return max(first, gone) if gone else first
+
+
+def _left_behind(since: datetime, present: datetime) -> dict[datetime, set[tuple[str, str]]]:
+    """(axis, subject) of the days that have their rows, from that of `since` on, where the hours count more: whoever added these up
+    was killed before the day had its turn, and in the hours nothing changes any more."""
+    days = UsageMark.objects.filter(name=UsageMark.DAYS).values_list("until", flat=True).first()
+    behind: dict[datetime, set[tuple[str, str]]] = {}
+    day = _day_of(since)
+    while days is not None and day < min(days, present):
+        behind[day] = {(axis, subject) for axis in sums.AXES for subject in _unfolded(axis, day)}
+        day += DAY
+    return behind
+
+
+def _unfolded(axis: str, day: datetime) -> QuerySet[UsageHour, str]:
+    """Subjects. The row of the day is looked up by all that identifies it: for a list of subjects SQLite reads the whole axis."""
+    of_day = UsageDay.objects.filter(
+        axis=axis, subject=OuterRef("subject"), model=OuterRef("model"), start=day
+    )
+    hours = UsageHour.objects.filter(axis=axis, start__gte=day, start__lt=day + DAY).order_by()
+    counted = hours.values("subject", "model").annotate(
+        counted=Sum("requests"), known=Coalesce(Subquery(of_day.values("requests")), 0)
+    )
+    return counted.filter(counted__gt=F("known")).values_list("subject", flat=True)
 
 
 def _whole_hours(span: timedelta) -> timedelta:
@@ -161,17 +186,15 @@ def _fold_days(
 
 
 def _fold_again(day: datetime, subjects: list[tuple[str, str]]) -> int:
-    """What became of some (axis, subject) since the day was folded; how many rows changed."""
+    """What became of some (axis, subject) since the day was folded; how many rows they have."""
     by_axis: dict[str, list[str]] = {}
     for axis, subject in subjects:
         by_axis.setdefault(axis, []).append(subject)
-    changed: dict[Cell, Sums] = {}
+    cells: dict[Cell, Sums] = {}
     for axis, names in by_axis.items():
-        cells = _folded(UsageHour.objects.filter(axis=axis, subject__in=names), day)
-        known = _known(UsageDay.objects.filter(axis=axis, subject__in=names, start=day))
-        changed |= {cell: one for cell, one in cells.items() if one[0] > known.get(cell, 0)}
-    _put(UsageDay, day, changed)
-    return len(changed)
+        cells |= _folded(UsageHour.objects.filter(axis=axis, subject__in=names), day)
+    _put(UsageDay, day, cells)
+    return len(cells)
 
 
 def _folded(rows: QuerySet[UsageHour], day: datetime) -> dict[Cell, Sums]:

@@ -37,15 +37,15 @@ def _count(counts: Json, key: str) -> int:
 
 
 def candidates(reply: Json) -> list[Json]:
-    return _objects(reply.get("candidates"))
+    return objects(reply.get("candidates"))
 
 
 def parts(candidate: Json) -> list[Json]:
     content = candidate.get("content")
-    return _objects(content.get("parts")) if isinstance(content, dict) else []
+    return objects(content.get("parts")) if isinstance(content, dict) else []
 
 
-def _objects(value: Any) -> list[Json]:
+def objects(value: Any) -> list[Json]:
     """The list itself where all is well, which costs nothing; else what of it can be read."""
     if not isinstance(value, list):
         return []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from apiproxy import asgi
 from apiproxy.address import address_of, is_within, neighbourhood
 from apiproxy.request import Request
 
@@ -44,6 +45,25 @@ def test_who_trusts_everybody_trusts_the_nearest_proxy():
 )
 def test_a_port_is_no_part_of_an_address(hop, found):
     assert address("127.0.0.1", hop) == found
+
+
+def test_each_proxy_may_add_a_line_of_its_own():
+    """As HAProxy does: only together the lines tell of all of them."""
+    scope = {
+        "method": "POST",
+        "path": "/",
+        "query_string": b"",
+        "headers": [
+            (b"x-forwarded-for", b"1.1.1.1"),
+            (b"x-forwarded-for", b"198.51.100.1"),
+            (b"accept", b"*/*"),
+            (b"x-forwarded-for", b"10.0.0.2"),
+        ],
+        "client": ("10.0.0.1", 4711),
+    }
+    request = asgi._request(scope, None, None, None)
+    assert address_of(request, "10.0.0.0/8") == "198.51.100.1"
+    assert address_of(request, "127.0.0.1") == "10.0.0.1"
 
 
 def test_ipv4_in_the_clothes_of_ipv6_is_the_same():

@@ -10,8 +10,9 @@ from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from accounts import selectors
-from accounts.services import issue_key, revoke_key
-from apiproxy.admission import UNLIMITED, Outcome, Principal, charge_of, estimate_of
+from accounts.services import delete_key, issue_key, revoke_key
+from apiproxy import runtime
+from apiproxy.admission import UNLIMITED, Outcome, Principal, charge_of, estimate_of, tokens_of
 from apiproxy.request import Request
 from apiproxy.trace import Trace
 from apiproxy.wire.types import Action, Usage
@@ -65,6 +66,21 @@ def test_embeddings_are_reserved_for_once_however_many_batches_they_take():
     call = make_call({"requests": []}, action=Action.EMBED)
     call.answers = 20
     assert estimate_of(TOKENS, call, 8_000) == 20 * 5 + 2_000 + 20
+
+
+@pytest.mark.parametrize("name", ["inlineData", "inline_data"])
+@pytest.mark.parametrize("counting", [False, True])
+def test_what_is_inlined_is_not_counted_as_text(name, counting):
+    parts = [{"text": "word"}, {name: {"data": "x" * 50_000}}, {name: {"data": "x" * 400_000}}]
+    body = {"contents": [{"parts": parts}, {"parts": "?"}, {}]}
+    call = make_call({"generateContentRequest": body} if counting else body)
+    assert tokens_of(call, 450_000 + 400) == 100 + 258 + 400
+    assert tokens_of(call, 440_000) == 258 + 400
+
+
+@pytest.mark.parametrize("contents", [None, "?", [None], [{"parts": [{"inlineData": "?"}]}]])
+def test_what_cannot_be_read_counts_as_text(contents):
+    assert tokens_of(make_call({"contents": contents}), 40_000) == 10_000
 
 
 def presenting(text, peer="203.0.113.7", **headers):
@@ -186,6 +202,32 @@ class TestWrongKeys:
         # Also when their keys are changed meanwhile.
         admission.forget([key.row.public_id])
         assert (await admission.identify(presenting(key.text))).key_id == key.row.pk
+
+    async def test_neighbours_whose_keys_were_never_shown_here_are_no_strangers(
+        self, edge, lookups
+    ):
+        """Behind one address there are many people."""
+        admission = edge.runtime.admission
+        await outcomes(admission, unknown_keys(100))
+        row, text = await sync_to_async(issue_key)(quota_micros=1)
+        await edge.runtime.feed.update()
+        assert (await admission.identify(presenting(text))).key_id == row.pk
+
+    async def test_nor_are_they_in_a_process_that_was_started_anew(self, edge, key):
+        await runtime.stop()
+        admission = (await runtime.start()).admission
+        admission._strangers._clock = lambda: 1000.0
+        await outcomes(admission, unknown_keys(100))
+        assert (await admission.identify(presenting(key.text))).key_id == key.row.pk
+
+    async def test_a_deleted_key_makes_a_stranger_at_the_second_look(self, edge, key, lookups):
+        admission = edge.runtime.admission
+        await sync_to_async(delete_key)(key=key.row)
+        await edge.runtime.feed.update()
+        assert await outcomes(admission, [key.text]) == {AuthenticationFailed: 1}
+        await outcomes(admission, unknown_keys(100))
+        admission._unknown.clear()
+        assert await outcomes(admission, [key.text]) == {TooManyWrongKeys: 1}
 
     async def test_many_right_keys_at_once_from_one_address_all_pass(self, edge, lookups):
         def issue():

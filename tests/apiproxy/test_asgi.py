@@ -191,6 +191,15 @@ async def test_an_empty_key_is_told_and_not_asked_to_try_again(edge, lent, key):
     assert answer.status == 429
     assert answer.json["error"]["code"] == "insufficient_quota"
     assert answer.headers["x-should-retry"] == "false"
+    assert answer.headers["x-credits-remaining"] == "0.000001"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_failed_tells_what_is_left_too(edge, fake, lent, key, stream):
+    fake.script("error", error="bad_request", times=1)
+    failed = await edge.chat(key.text, stream=stream)
+    assert failed.status == 400
+    assert failed.headers["x-credits-remaining"] == "100"
 
 
 async def test_the_api_password_is_a_key_without_limit(edge, lent, settings):

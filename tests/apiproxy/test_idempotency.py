@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.services import issue_key
 from apiproxy import idempotency
-from apiproxy.idempotency import Idempotency, Kept, delete_expired, ending
+from apiproxy.idempotency import Claim, Idempotency, Kept, delete_expired, ending
 from apiproxy.models import IdempotentCall
 from apiproxy.request import Request
 from apiproxy.tasks import delete_expired_idempotent_calls
@@ -499,6 +499,31 @@ class TestFailures:
         monkeypatch.setattr(one.idempotency, "_insert", away)
         with pytest.raises(LedgerUnavailable):
             await one.claim()
+
+    @pytest.mark.parametrize("left", [False, True])
+    async def test_a_claim_whose_confirmation_was_lost_does_not_stand_in_the_way_of_repeats(
+        self, processes, monkeypatch, left
+    ):
+        one = await processes("one")
+        insert, asked = one.idempotency._insert, threading.Event()
+
+        def lost(claims):
+            insert(claims)
+            asked.wait(5)
+            raise OperationalError("gone")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(one.idempotency, "_insert", lost)
+            claiming = asyncio.ensure_future(one.claim())
+            await asyncio.sleep(0.05)
+            if left:
+                claiming.cancel()
+            asked.set()
+            with pytest.raises(asyncio.CancelledError if left else LedgerUnavailable):
+                await claiming
+            # Whatever follows from it is written before this.
+            await asyncio.sleep(0.05)
+        assert isinstance(await one.claim(), Claim)
 
 
 async def test_rows_past_their_time_are_deleted(processes):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apiproxy.models import RequestLog, UsageDay
@@ -38,10 +40,12 @@ def called(at, model="gemini-2.5-flash", credits=2, key_id=KEY, **fields):
     )
 
 
-@pytest.fixture
-def history():
-    """A request in each of the last three hours, and on each of the three days before; one of another key."""
-    now = timezone.now()
+@pytest.fixture(params=[(0, 20), (1, 5), (12, 40), (23, 59)])
+def history(request, monkeypatch):
+    """A request in each of the last three hours, and on each of the three days before; one of another key. Also where the last
+    whole hour lies before midnight."""
+    now = datetime(2026, 11, 21, *request.param, tzinfo=UTC)
+    monkeypatch.setattr(timezone, "now", lambda: now)
     for hours in (0, 1, 2):
         called(now - timedelta(hours=hours))
     for days in (1, 2, 3):
@@ -104,6 +108,18 @@ def test_every_hour_of_a_day_has_its_point(history):
     assert sum(used.requests for _, models in points for used in models.values()) == 4
 
 
+def test_where_the_newest_part_of_the_log_begins_is_found_by_its_time(history):
+    """By the numbers all of the log would be gone through, from its beginning."""
+    roll_up(now=history)
+    with CaptureQueriesContext(connection) as queries:
+        spent_by_model([KEY])
+    [asked] = [query["sql"] for query in queries if "MIN(" in query["sql"]]
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {asked}")
+            assert "(at>?)" in str(cursor.fetchall())
+
+
 def test_several_keys_at_once(history, django_assert_max_num_queries):
     with django_assert_max_num_queries(5):
         assert set(spent_by_model([KEY, 8, 9])) == {KEY, 8}
@@ -122,3 +138,13 @@ def test_the_days_of_a_span(history):
 def test_a_model_that_nobody_knows_has_a_name_for_pages(history):
     called(history, model="", credits=0, status=404)
     assert used_by_model(KEY, history, "day")[-1][1]["?"].requests == 1
+
+
+@pytest.mark.parametrize("step", ["hour", "day"])
+def test_a_model_that_nobody_knows_is_not_forgotten_by_the_sums(history, step):
+    for days in (0, 1, 2):
+        called(history - timedelta(days=days, hours=4), model="", credits=0, status=404)
+    before = used_by_model(KEY, history - timedelta(days=6), step)
+    roll_up(now=history)
+    assert used_by_model(KEY, history - timedelta(days=6), step) == before
+    assert sum(models["?"].requests for _, models in before if "?" in models) == 3

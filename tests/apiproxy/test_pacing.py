@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 
@@ -243,6 +244,44 @@ async def test_a_stream_that_was_kept_alive_in_vain_is_told_in_the_stream(
     assert (await edge.log(answer)).waited_ms >= 200
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "before", "told"),
+    [
+        (
+            "/v1/messages",
+            {**HELLO, "max_tokens": 5, "stream": True},
+            b"event: ping",
+            b'event: error\ndata: {"type":"error","error":{"type":"rate_limit_error"',
+        ),
+        (
+            "/v1/responses",
+            {"model": "gemini-2.5-flash", "input": "hi", "stream": True},
+            b":",
+            b"rate_limit_exceeded",
+        ),
+        (
+            "/v1beta/models/gemini-2.5-flash:streamGenerateContent",
+            {"contents": [{"parts": [{"text": "hi"}]}]},
+            b"\n",
+            b'[{"error":{"code":429',
+        ),
+    ],
+)
+async def test_each_dialect_is_told_so_in_its_own_way(
+    edge, lent, limited, monkeypatch, path, body, before, told
+):
+    edge.runtime.pacing.wait_s = 0.3
+    key = await limited(concurrency=1)
+    await busy(key)
+    outlet = asgi._Outlet
+    monkeypatch.setattr(asgi, "_Outlet", lambda send, name, _: outlet(send, name, 0.01))
+    answer = await edge.post(path, body, key=key)
+    assert answer.status == 200
+    assert answer.pieces[0].startswith(before)
+    assert told in answer.body
+    assert answer.complete
+
+
 async def test_a_client_that_leaves_a_stream_that_waits_takes_nothing(wait, edge, lent, limited):
     key = await limited(concurrency=1)
     await busy(key)
@@ -309,6 +348,20 @@ async def test_more_tokens_than_a_minute_has_are_refused_at_once(wait, edge, len
     assert "send less at once" in refused.json["error"]["message"]
     assert refused.headers["x-should-retry"] == "false"
     assert (await edge.log(refused)).waited_ms < 1000
+
+
+async def test_a_picture_takes_no_more_tokens_than_pictures_take(edge, fake, lent, limited):
+    """Its base64 is no text."""
+    key = await limited(tpm=20_000)
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(300_000)).decode()
+    content = [
+        {"type": "text", "text": "word " * 300},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}},
+    ]
+    answer = await edge.chat(key, messages=[{"role": "user", "content": content}])
+    assert answer.status == 200, answer.body
+    left = int(answer.headers["x-ratelimit-remaining-tokens"])
+    assert 18_500 < left < 19_400
 
 
 @pytest.mark.parametrize(

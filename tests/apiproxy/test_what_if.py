@@ -9,10 +9,12 @@ from random import Random
 
 import pytest
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from accounts.models import Group
 from accounts.services import issue_key
-from apiproxy.models import RequestLog
+from apiproxy.models import RequestLog, UsageMark
+from apiproxy.services.rollup import move_mark
 from apiproxy.what_if import what_if
 from quotas.models import Multiplier, Price
 from quotas.pricing import Dated, PriceBook, cost
@@ -218,6 +220,20 @@ def test_the_api_says_it_in_credits(client, operator, log):
 def test_what_makes_no_sense_is_refused(client, operator, wrong):
     answer = client.post("/api/prices/what-if", wrong, headers=operator, **JSON)
     assert answer.status_code == 400, answer.content
+
+
+def test_it_tells_of_no_more_than_is_still_in_the_log(client, operator, log):
+    log()
+    now = timezone.now()
+    kept = now - timedelta(days=2)
+    move_mark(UsageMark.LOG, kept, now)
+    body = {"since": (now - timedelta(days=30)).isoformat()}
+    told = client.post("/api/prices/what-if", body, headers=operator, **JSON).json()
+    assert (parse_datetime(told["since"]), told["requests"]) == (kept, 1)
+    body["until"] = (now - timedelta(days=3)).isoformat()
+    refused = client.post("/api/prices/what-if", body, headers=operator, **JSON)
+    assert refused.status_code == 400
+    assert "are kept since" in refused.json()["detail"]
 
 
 def test_strangers_may_not_ask(client):

@@ -316,3 +316,9 @@ def test_an_error_tells_the_field_and_the_wait():
     details = json.loads(gemini.render_error(error, "req_1"))["error"]["details"]
     assert details[1]["fieldViolations"] == [{"field": "contents", "description": "slow down"}]
     assert details[2] == {"@type": TYPE + "RetryInfo", "retryDelay": "2.5s"}
+
+
+def test_a_wait_until_the_next_month_is_written_in_digits():
+    error = errors.QuotaExhausted("used up", retry_after_s=2_592_000.25)
+    details = json.loads(gemini.render_error(error, "req_1"))["error"]["details"]
+    assert details[-1]["retryDelay"] == "2592000.25s"

@@ -1,7 +1,9 @@
 import pytest
 
 from apiproxy.dialects.openai_errors import error_object
+from apiproxy.waiting import TooFast
 from gateway.lib import errors
+from quotas.limiter import Refused
 
 TABLE = [
     (errors.InvalidRequest("m"), "invalid_request_error", None),
@@ -14,6 +16,12 @@ TABLE = [
     (errors.UnknownRoute("m"), "invalid_request_error", "unknown_url"),
     (errors.BodyTooLarge("m"), "invalid_request_error", None),
     (errors.RateLimited("m"), "rate_limit_error", "rate_limit_exceeded"),
+    (
+        TooFast("m", Refused("k1", "rpm", 1, 1, 9.0), retry_after_s=9.0),
+        "rate_limit_error",
+        "rate_limit_exceeded",
+    ),
+    (errors.TooManyWrongKeys("m"), "rate_limit_error", "too_many_wrong_keys"),
     (errors.QuotaExhausted("m"), "insufficient_quota", "insufficient_quota"),
     (errors.InternalError("m"), "server_error", "internal_server_error"),
     (errors.UpstreamFailed("m"), "server_error", "upstream_failed"),

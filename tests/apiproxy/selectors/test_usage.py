@@ -9,10 +9,10 @@ import pytest
 from django.db.models import Count, Sum
 
 from accounts.models import ApiKey, Group, User
-from apiproxy.models import RequestLog
+from apiproxy.models import RequestLog, UsageMark
 from apiproxy.selectors import usage
 from apiproxy.selectors.usage import Filters, pivot, series, usage_of_key
-from apiproxy.services.rollup import roll_up
+from apiproxy.services.rollup import move_mark, roll_up
 from tests import usage_rows
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +132,20 @@ def test_what_would_have_to_be_counted_for_too_long_is_refused(month, monkeypatc
     assert ask("key", dialect="gemini", credential=some.credential_id).count == 1
 
 
+def test_what_is_counted_from_the_log_begins_where_the_log_does(month):
+    kept = (NOW - 2 * DAY).replace(hour=0, minute=0)
+    RequestLog.objects.filter(at__lt=kept).delete()
+    move_mark(UsageMark.LOG, kept, NOW)
+    found = ask("credential", dialect="gemini", limit=5000)
+    assert found.since == kept
+    assert told(found) == expected("credential", log(dialect="gemini"))
+    # None of them is left, and the sums of these days still know of them.
+    with pytest.raises(ValueError, match="kept since 2026-11-18"):
+        ask("credential", dialect="gemini", until=kept - DAY)
+    # What the sums tell goes back further.
+    assert ask("dialect", dialect="gemini").since < kept
+
+
 def test_percentiles_are_near_those_of_the_log(month):
     durations = sorted(log(dialect="gemini").values_list("duration_ms", flat=True))
     [line] = ask("dialect", dialect="gemini").lines
@@ -211,5 +225,6 @@ def test_queries_do_not_grow_with_what_there_is(month, django_assert_num_queries
     for by in ("key", "user", "credential", "group", "dialect"):
         with django_assert_num_queries(3):  # and the order
             ask(by)
-    with django_assert_num_queries(6):  # how many, of how many, the numbers that bound the log
+    # Where the log begins, how many, of how many, the numbers that bound the log.
+    with django_assert_num_queries(7):
         ask("key", dialect="gemini")

@@ -196,6 +196,37 @@ def test_killed_between_two_batches_of_an_hour(monkeypatch):
     assert keys == RequestLog.objects.exclude(key_id=None).count()
 
 
+@pytest.mark.parametrize("after", range(1, 7))
+def test_killed_before_a_days_row_has_what_came_late_the_late_round_mends_it(monkeypatch, after):
+    """The hours count it by then, so nothing in them changes any more."""
+    monkeypatch.setattr(rollup, "_CELLS_A_BATCH", 4)
+    yesterday = NOW - 12 * HOUR
+    for key_id in (1, 2, 3):
+        call(yesterday, key_id=key_id)
+    roll_up(now=NOW)
+    for key_id in (1, 2, 3):
+        call(yesterday, key_id=key_id, duration_ms=10 * 3_600_000)
+    whole, batches = rollup.batch, Counter()
+
+    def dying():
+        batches["all"] += 1
+        if batches["all"] == after:
+            raise Killed
+        return whole()
+
+    monkeypatch.setattr(rollup, "batch", dying)
+    with pytest.raises(Killed):
+        roll_up(now=NOW, again=rollup.LATE)
+    monkeypatch.setattr(rollup, "batch", whole)
+    roll_up(now=NOW, again=rollup.LATE)
+    day = yesterday.replace(hour=0, minute=0)
+    days = UsageDay.objects.filter(start=day).order_by("axis", "subject", "model")
+    told = list(days.values_list("axis", "subject", "model", "requests", "duration_ms"))
+    hours = rollup._folded(UsageHour.objects.all(), day)
+    assert told == [(*cell, hours[cell][0], hours[cell][-2]) for cell in sorted(hours)]
+    assert site(UsageDay)[day] == 6
+
+
 def test_a_worker_that_read_earlier_overwrites_nothing():
     """It read one call, slept, and writes when another has counted two."""
     start = hour(NOW)
