@@ -73,6 +73,9 @@ class Principal(Struct, frozen=True):
     confined: tuple[Terms, ...] = ()
     """Those that say from where one may call."""
     unused: bool = False
+    is_active: bool = True
+    expires_at: float = 0.0
+    """Epoch seconds; 0: never."""
     tariff: str = ""
     price_factor: Fraction = Fraction(1)
 
@@ -138,11 +141,6 @@ class Admission:
             self._unknown.pop(public_id, None)
             self._know(public_id)
 
-    def forget_all(self) -> None:
-        self._forgotten += 1
-        self._records.clear()
-        self._unknown.clear()
-
     def _know(self, public_id: str) -> None:
         if len(self._real) < _MAX_CACHED_KEYS:
             self._real[public_id] = None
@@ -158,7 +156,7 @@ class Admission:
             del self._guests[key]
 
     def known(self, presented: str) -> Principal | None:
-        """The caller, when this process knows the key; raises AuthenticationFailed when it knows better."""
+        """Whose key it is, when this process knows; raises AuthenticationFailed when it knows better."""
         public_id = keys.public_id_of(presented)
         if public_id is None:
             return self._by_password(presented)
@@ -167,20 +165,34 @@ class Admission:
             if self._unknown.get(public_id, 0.0) > self._clock():
                 raise AuthenticationFailed(_NO_SUCH_KEY)
             return None
-        self._check(cached[0], presented)
+        self._check_secret(cached[0], presented)
         return cached[1]
 
     async def identify(self, request: Request) -> Principal:
-        """Raises AuthenticationFailed; PermissionDenied, when the key may not be used from here; TooManyWrongKeys, when this address
-        tried too many that do not exist."""
+        """Who calls, and may. Raises as `whose` and `let_in`."""
+        principal = await self.whose(request)
+        self.let_in(principal, request)
+        return principal
+
+    async def whose(self, request: Request) -> Principal:
+        """By the secret alone. Raises AuthenticationFailed; TooManyWrongKeys, when this address tried too many that do not exist."""
         presented = request.api_key()
         principal = self.known(presented)
         if principal is None:
             address = neighbourhood(address_of(request, self._trusted_proxies))
             principal = await self._look_up(presented, address)
+        return principal
+
+    def let_in(self, principal: Principal, request: Request) -> None:
+        """Raises AuthenticationFailed for a key that is over, PermissionDenied when it may not be used from here."""
+        if not principal.is_active:
+            raise AuthenticationFailed(
+                "this API key was revoked or switched off: ask for a new one"
+            )
+        if principal.expires_at and principal.expires_at <= self._clock():
+            raise AuthenticationFailed("this API key has expired: ask for a new one")
         if principal.confined:
             self._check_address(principal, request)
-        return principal
 
     async def _look_up(self, presented: str, address: str) -> Principal:
         """What this process does not know, or not any more."""
@@ -205,7 +217,7 @@ class Admission:
             _make_place(self._records)
             self._records[public_id] = record, principal
         self._know(public_id)
-        self._check(record, presented)
+        self._check_secret(record, presented)
         return principal
 
     async def _try(self, public_id: str | None, address: str) -> KeyRecord | None:
@@ -331,16 +343,10 @@ class Admission:
             reason = f"{reason} ({hold.price.features})"[:200]
         return self._writer.close(Close(hold.request_id, charge, reason, also, hold.accounts))
 
-    def _check(self, record: KeyRecord, presented: str) -> None:
+    def _check_secret(self, record: KeyRecord, presented: str) -> None:
         """Raises AuthenticationFailed."""
         if not keys.matches(presented, record.digest) and not self._rotated(presented, record):
             raise AuthenticationFailed("this API key is wrong: check that it is whole")
-        if not record.is_active:
-            raise AuthenticationFailed(
-                "this API key was revoked or switched off: ask for a new one"
-            )
-        if record.expires_at and record.expires_at <= self._clock():
-            raise AuthenticationFailed("this API key has expired: ask for a new one")
 
     def _rotated(self, presented: str, record: KeyRecord) -> bool:
         """Whether it is the secret from before the last rotation, which still works for a while."""
@@ -375,6 +381,8 @@ def _principal(record: KeyRecord) -> Principal:
         paced=tuple(terms for terms in record.terms if terms.paced),
         confined=tuple(terms for terms in record.terms if terms.allowed_networks),
         unused=record.unused,
+        is_active=record.is_active,
+        expires_at=record.expires_at or 0.0,
         tariff=record.tariff,
         price_factor=record.price_factor,
     )

@@ -192,10 +192,12 @@ async def serve(
     service = Service(runtime, trace, request)
     try:
         admission = runtime.admission
-        principal = await admission.identify(request)
+        principal = await admission.whose(request)
+        # Before it may be turned away: its owner asks why by the request's id.
         trace.key_id = principal.key_id or None
         trace.owner_id, trace.group_id = principal.owner_id or None, principal.group_id or None
         trace.tariff = principal.tariff
+        admission.let_in(principal, request)
         body = await request.read_body()
         given = _object(body) if read is None else read(body)
         size_bytes = len(body)

@@ -34,6 +34,8 @@ class Judgement(Struct, frozen=True, eq=False):
 
 
 _TABLE = RequestLog._meta.db_table
+# A key that is over, or not used from where it may be, was not used.
+_TURNED_AWAY = frozenset({401, 403})
 _COLUMNS = (
     "request_id",
     "at",
@@ -147,7 +149,7 @@ def write_requests(traces: list[Trace]) -> None:
     with batch() as cursor:
         insert_many(cursor, _TABLE, _COLUMNS, [_row(trace) for trace in traces])
         tally.write(cursor, traces)
-    if used := {trace.key_id for trace in traces if trace.key_id}:
+    if used := {t.key_id for t in traces if t.key_id and t.status not in _TURNED_AWAY}:
         try:
             mark_keys_used(key_ids=used, at=datetime.now(UTC))
         except Error as exc:

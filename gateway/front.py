@@ -11,28 +11,25 @@ App = Any
 Scope = Any
 Receive = Any
 Send = Any
-Headers = list[tuple[bytes, bytes]]
 
 _FORWARDED_FOR = b"x-forwarded-for"
 _TOO_LARGE = b"This request is too large: send less at a time."
 
 
 class BehindProxies(ProxyHeadersMiddleware):
-    """The visitor's scheme and address, as a trusted proxy tells them. Where everybody is trusted, the last address counts, as it does for
-    calls (apiproxy/address.py): uvicorn would take the first, which the visitor may have invented."""
+    """The visitor's scheme and address, as a trusted proxy tells them, by the rules that hold for calls (apiproxy/address.py): each proxy on
+    the way may have added a line of its own, and where everybody is trusted, the last address counts. uvicorn would look at the last line
+    alone, and take the first address, which the visitor may have invented."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.trusted_hosts.always_trust:
-            scope = {**scope, "headers": _with_the_last_hop(scope["headers"])}
+        told = [value for name, value in scope["headers"] if name == _FORWARDED_FOR]
+        if told:
+            hops = b",".join(told)
+            if self.trusted_hosts.always_trust:
+                hops = hops.rpartition(b",")[2]
+            others = [header for header in scope["headers"] if header[0] != _FORWARDED_FOR]
+            scope = {**scope, "headers": [*others, (_FORWARDED_FOR, hops)]}
         await super().__call__(scope, receive, send)
-
-
-def _with_the_last_hop(headers: Headers) -> Headers:
-    told = [value for name, value in headers if name == _FORWARDED_FOR]
-    if not told:
-        return headers
-    others = [header for header in headers if header[0] != _FORWARDED_FOR]
-    return [*others, (_FORWARDED_FOR, told[-1].rpartition(b",")[2])]
 
 
 class Bounded:

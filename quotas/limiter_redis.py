@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import redis.asyncio
-from redis.exceptions import RedisError
 
 from gateway.lib.tasks import spawn
 from quotas.limiter import (
@@ -222,7 +221,7 @@ class RedisLimiter:
                 some, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
                 try:
                     answers = await self.decide([item for item, _ in some])
-                except (RedisError, OSError) as exc:
+                except Exception as exc:  # noqa: BLE001 - whoever waits is told
                     for _, answered in some:
                         if not answered.done():
                             answered.set_exception(exc)

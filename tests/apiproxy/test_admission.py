@@ -149,6 +149,25 @@ class TestIdentifying:
         await admission.identify(passed_on)
 
 
+@pytest.mark.parametrize("why", ["over", "elsewhere", "wrong"])
+@pytest.mark.django_db(transaction=True)
+async def test_who_is_turned_away_finds_the_request_under_their_key(edge, lent, why):
+    """But nobody finds it by a key that only begins like theirs; and a key that was not let in was not used."""
+    limits = {"allowed_networks": ["203.0.113.0/24"]} if why == "elsewhere" else {}
+    row, text = await sync_to_async(issue_key)(quota_micros=1, limits=limits)
+    if why == "over":
+        await sync_to_async(revoke_key)(key=row)
+    await edge.runtime.feed.update()
+    presented = text[:-1] + "~" if why == "wrong" else text
+    exchange = edge.exchange("POST", "/v1/chat/completions", key=presented, body=b"{}")
+    await exchange.run()
+    assert exchange.status == (403 if why == "elsewhere" else 401)
+    logged = await edge.log(exchange)
+    assert logged.key_id == (None if why == "wrong" else row.pk)
+    await sync_to_async(row.refresh_from_db)()
+    assert row.last_used_at is None
+
+
 def unknown_keys(count):
     return [f"sk-{number:012d}{'x' * 36}" for number in range(count)]
 

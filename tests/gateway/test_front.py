@@ -40,6 +40,14 @@ async def test_what_a_visitor_says_of_themselves_does_not_count(trusted, forward
     assert await seen(trusted, "10.0.0.1", *forwarded) == ("198.51.100.9", "https")
 
 
+async def test_each_proxy_on_the_way_may_add_a_line():
+    trusted = ["10.0.0.1", "10.0.0.2"]
+    assert await seen(trusted, "10.0.0.1", b"198.51.100.9", b"10.0.0.2") == (
+        "198.51.100.9",
+        "https",
+    )
+
+
 # ------------------------------------------------------------------ how much may be sent
 
 MOST = 1000
