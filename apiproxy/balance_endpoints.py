@@ -69,8 +69,8 @@ async def subscription(runtime: Runtime, request: Request) -> Reply:
 
 async def usage(runtime: Runtime, request: Request) -> Reply:
     """GET /v1/dashboard/billing/usage: hundredths of credits, of all time, or of the days from `start_date` on and before `end_date`."""
-    span = _span(request.query)
     found = await _standing(runtime, request)
+    span = _span(request.query)
     days: dict[datetime, dict[str, int]] = {}
     total = 0
     if found is not None and span is None:

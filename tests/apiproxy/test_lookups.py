@@ -9,6 +9,9 @@ import pytest
 from accounts import selectors
 from apiproxy.lookups import Lookups
 
+# A thread that asks the database gives its old connections back, whatever it is told.
+pytestmark = pytest.mark.usefixtures("database")
+
 
 async def test_what_nobody_foresaw_is_told_to_all_who_wait(monkeypatch):
     def broken(public_ids):

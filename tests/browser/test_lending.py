@@ -139,7 +139,8 @@ def test_without_scripts_everything_works_as_well(site, visit, bob):
     phone = visit(site, scripts=False)
     begin(phone)
     paste_address = consent_by_paste(phone)
-    paste(phone, paste_address)
+    with phone.page.expect_navigation():
+        paste(phone, paste_address)
 
     def decided():
         phone.page.reload()

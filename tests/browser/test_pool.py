@@ -86,7 +86,8 @@ def test_without_scripts_an_import_can_be_followed_too(site, visit, house):
     steward = signed_in(visit, site, "steward", device=DESK, scripts=False)
     bring_in(steward, house)
     steward.page.get_by_label("Try them right afterwards").uncheck()
-    steward.press(re.compile(r"^Store \d+"))
+    with steward.page.expect_navigation():
+        steward.press(re.compile(r"^Store \d+"))
 
     def done():
         steward.page.reload()
