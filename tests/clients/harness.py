@@ -70,7 +70,13 @@ class Driver:
         return self._child.process.poll() is None
 
     def ask(self, question: Json) -> Json:
-        told: Json = self._child.ask(question)
+        try:
+            told: Json = self._child.ask(question)
+        except AssertionError:
+            # It hangs: the next case gets another.
+            self._child.process.kill()
+            self._child.process.wait()
+            raise
         assert "crash" not in told, told["crash"]
         return told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import json
 import sys
@@ -38,8 +39,12 @@ def drive(distribution: str, talk: type[Talk], *errors: type[Exception]) -> None
     """Plays until standard input ends. `errors`: the client's base classes; whatever else is raised is a crash."""
     # Some clients print; what they print is no answer.
     sys.stdout = sys.stderr
+    # Some leave their streams to the collector. One that is closed in the middle of httpcore's own work waits for a lock that its own
+    # thread holds, for ever: so they are collected between the questions, and only then.
+    gc.disable()
     _say({"client": distribution, "version": importlib.metadata.version(distribution)})
     for line in sys.stdin:
+        gc.collect()
         try:
             answers = _conversation(json.loads(line), talk)
         except errors as exc:
